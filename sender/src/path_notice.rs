@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_each_path_once_and_no_more_than_a_person_reads() {
+    fn describes_each_path_once_up_to_a_bound() {
         let mut notice = PathNotice::default();
         let millis = Duration::from_millis;
         assert!(notice.is_due(millis(0)) && !notice.is_due(millis(399)));

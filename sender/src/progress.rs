@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_rates_of_the_last_second_and_packets_lost_once_known() {
+    fn the_line_has_rates_of_the_last_second_and_packets_lost_if_known() {
         let second = Duration::from_secs(1);
         let mut progress = Progress::new(second, 100 * second);
         let mut statistics = Statistics::default();
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_and_the_row_tell_one_share_of_packets_lost() {
+    fn the_line_and_the_row_have_the_same_share_of_packets_lost() {
         let mut statistics = Statistics::default();
         statistics.frames.sent = Some(1);
         let mut heard = viewer(1, 10);

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn loses_and_disorders_nothing_between_threads() {
+    fn loses_and_reorders_nothing_between_threads() {
         const ITEMS: u64 = 2000;
         const MAKERS: usize = 4;
         let slot = FrameSlot::new();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_waits_while_nobody_wants_any_and_is_there_at_once() {
+    fn while_idle_the_newest_item_waits_and_is_then_available_at_once() {
         let slot = FrameSlot::new();
         slot.set_idle(true);
         assert_eq!(slot.put(1, Put::InTurn), Outcome::Queued);

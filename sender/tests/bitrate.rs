@@ -110,7 +110,7 @@ fn no_second_of_a_clip_holds_more() {
 }
 
 #[test]
-fn jpegs_of_a_file_are_encoded_anew_where_they_are_too_long() {
+fn jpegs_of_a_file_are_re_encoded_if_they_are_too_long() {
     let own = send(&media("mjpeg.avi"), "--loop --duration 1s");
     assert_eq!(own.frames("passed_through"), own.frames("sent"));
     let rate = own.mean().max(own.most()) / 3;

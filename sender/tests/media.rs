@@ -314,7 +314,7 @@ fn times_grow_when_a_file_is_played_again() {
 }
 
 #[test]
-fn a_rate_that_is_asked_for_overrides_the_times() {
+fn a_requested_rate_overrides_the_timestamps() {
     let media = Media::make(
         "rate.mp4",
         &format!("{UNEVEN} -c:v libx264 -enc_time_base 1:1000"),

@@ -137,7 +137,7 @@ fn sources_that_cannot_be_read_are_1() {
 }
 
 #[test]
-fn standard_input_that_is_no_stream_is_1() {
+fn standard_input_without_a_stream_is_status_1() {
     fails(
         &["-", NOBODY],
         b"",
@@ -326,7 +326,7 @@ fn a_signal_ends_the_wait_for_a_silent_pipe() {
 }
 
 #[test]
-fn a_jpeg_that_is_cut_off_is_told() {
+fn a_truncated_jpeg_is_reported() {
     let still = fs::read(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../sample-media/stills/scene-1.jpg"

@@ -1,5 +1,5 @@
-//! Flows that share a bottleneck, in virtual time: streams with the rate control
-//! of `framegram_common::rate`, and flows of TCP.
+//! Flows that share a bottleneck, in virtual time: streams with the rate control of
+//! `framegram_common::rate`, and TCP flows.
 
 pub mod figures;
 pub mod link;
@@ -23,16 +23,16 @@ pub const MS: Nanos = 1_000_000;
 /// A second.
 pub const SECOND: Nanos = 1_000_000_000;
 
-/// What is on the way.
+/// A packet on its way.
 #[derive(Clone, Debug)]
 struct Packet {
     flow: usize,
-    /// With the headers of IP and UDP or TCP.
+    /// Bytes including the headers of IP and UDP or TCP.
     bytes: u64,
     content: Content,
 }
 
-/// What it is: numbers, and when they arrived, in microseconds.
+/// The contents: packet numbers, and their arrival times in microseconds.
 #[derive(Clone, Debug)]
 enum Content {
     Media(u64),
@@ -41,27 +41,27 @@ enum Content {
     Acknowledgement(u64),
 }
 
-/// What happens next.
+/// An event.
 #[derive(Clone, Debug)]
 enum Event {
     /// A flow has something to do.
     Turn(usize),
     /// A link has served a packet.
     Served(usize),
-    /// A packet arrives at its flow's other end.
+    /// A packet arrives at the other end of its flow.
     Arrives(Packet),
 }
 
-/// What a flow asks of the simulation.
+/// What a flow requests from the simulation.
 #[derive(Debug, Default)]
 struct Asked {
     packets: Vec<Packet>,
-    /// From its other end.
+    /// Packets from the flow's other end.
     back: Vec<Packet>,
     turn: Option<Nanos>,
 }
 
-/// What kind of flow.
+/// The kind of a flow.
 #[derive(Debug)]
 pub enum Kind {
     /// A stream.
@@ -70,18 +70,18 @@ pub enum Kind {
     Tcp(Box<Tcp>),
 }
 
-/// A flow, both its ends.
+/// Both ends of a flow.
 #[derive(Debug)]
 pub struct Flow {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Which of the two links it takes; what comes back takes the other.
+    /// The number of the link that it takes. Packets in return take the other one.
     pub link: usize,
-    /// One-way, beside the queue.
+    /// The one-way delay without the queue.
     pub delay: Nanos,
 }
 
-/// When, and in which order, what happens.
+/// An event with its time and order.
 #[derive(Debug)]
 struct Timed(Nanos, u64, Event);
 
@@ -108,15 +108,15 @@ pub struct Simulation {
     now: Nanos,
     events: BinaryHeap<Reverse<Timed>>,
     count: u64,
-    /// Forward and back.
+    /// The forward link and the return link.
     pub links: [Link; 2],
-    /// By number.
+    /// The flows, by number.
     pub flows: Vec<Flow>,
     rng: Rng,
 }
 
 impl Simulation {
-    /// Everything at rest.
+    /// A simulation in which nothing has happened yet.
     #[must_use]
     pub fn new(links: [Link; 2], flows: Vec<Flow>, seed: u64) -> Self {
         let mut simulation = Self {
@@ -143,7 +143,7 @@ impl Simulation {
             .push(Reverse(Timed(at.max(self.now), self.count, event)));
     }
 
-    /// Runs until a time.
+    /// Runs until `until`.
     pub fn run(&mut self, until: Nanos) {
         while let Some(Reverse(Timed(at, _, event))) = self.events.pop() {
             if at >= until {

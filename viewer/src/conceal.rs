@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_beyond_the_picture_do_no_harm() {
+    fn ranges_beyond_the_picture_are_ignored() {
         let mut stale = Stale::default();
         stale.read(&red(Subsampling::Yuv420), &[20..30, 7..u32::MAX, 3..4]);
         assert_eq!(stale.units().count(), 1);

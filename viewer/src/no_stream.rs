@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_came_most_and_what_to_type() {
+    fn reports_the_most_frequent_discard_reason_and_what_to_type() {
         let both = [
             (DiscardReason::Unknown, None, 1),
             (DiscardReason::Address, None, 1_200),

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn feedback_that_cannot_be_sent_is_told_once_and_counted() {
+    fn feedback_errors_are_reported_once_and_counted() {
         let to = SocketAddr::from(([192, 0, 2, 1], 5005));
         let mut unsent = Unsent::default();
         assert_eq!(unsent.record(to, Ok(())), None);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_that_nobody_reads_holds_up_no_datagram() {
+    fn an_unread_trace_delays_no_datagram() {
         let folder = Folder::new();
         let path = folder.path("a.trace");
         let made = std::process::Command::new("mkfifo").arg(&path).status();

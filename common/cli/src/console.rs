@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_reader_and_the_last_words_come_when_he_reads() {
+    fn nobody_waits_for_a_reader_and_the_last_lines_arrive_when_it_reads() {
         let (out, (asked, begun), (tell, told)) =
             (Written::default(), mpsc::channel(), mpsc::channel());
         let stuck = Stuck {

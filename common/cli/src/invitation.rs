@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_an_interface_means_nothing_on_another_machine() {
+    fn the_scope_of_an_address_is_replaced_for_another_machine() {
         for local in ["[ff02::1234%3]:5005", "[fe80::7%3]:5005"] {
             let lines = invite(local, &[]);
             let typed = local.replace("%3", "%INTERFACE");

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_is_read_and_one_that_others_can_read_is_told_of() {
+    fn a_key_file_is_read_with_a_warning_if_others_can_read_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "04hm asw9 nf6y zzpw qac7 cn1j 20mb\n").unwrap();

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_system_tells_which_signals_are_ignored() {
+    fn ignored_signals_are_detected() {
         let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
         assert_eq!(ignored(status), 0x1001);
         assert_eq!(ignored("Name:\tx\n"), 0);

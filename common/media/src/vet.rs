@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_steady_stream_every_eighth_is_read() {
+    fn in_a_steady_stream_every_eighth_jpeg_is_read() {
         let whole = jpeg(2);
         // As long as the others, and the end is none of coded data.
         let mut cut = whole.to_vec();

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_height_in_a_dnl_segment_comes_into_the_frame_header() {
+    fn a_height_in_a_dnl_segment_moves_into_the_frame_header() {
         let jpeg = example();
         let mut odd = jpeg.clone();
         let height = frame_at(&odd) + 6;

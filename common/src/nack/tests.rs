@@ -146,7 +146,7 @@ fn a_chunk_overtaken_by_three_packets_is_requested_at_once_unless_the_path_reord
 }
 
 #[test]
-fn nothing_is_asked_for_before_the_end_of_the_frame_where_that_costs_no_round() {
+fn requests_wait_for_the_end_of_the_frame_if_that_costs_no_round() {
     let mut scene = Scene::new(10);
     (0..6)
         .filter(|index| *index != 2)
@@ -178,7 +178,7 @@ fn a_frame_of_which_nothing_arrives_is_requested_completely() {
 }
 
 #[test]
-fn nothing_is_asked_for_that_cannot_come_in_time() {
+fn chunks_that_cannot_arrive_in_time_are_not_requested() {
     let mut scene = Scene::new(10);
     scene.arrives(0, MS);
     scene.all_due = DEADLINE - RTT - MIN_REORDERING;
@@ -189,7 +189,7 @@ fn nothing_is_asked_for_that_cannot_come_in_time() {
 }
 
 #[test]
-fn parity_that_arrived_is_not_asked_for_again() {
+fn chunks_that_received_parity_replaces_are_not_requested() {
     let mut scene = Scene::new(10);
     for index in (0..scene.count()).filter(|index| ![2, 5, 8].contains(index)) {
         scene.arrives(index, MS);
@@ -202,7 +202,7 @@ fn parity_that_arrived_is_not_asked_for_again() {
 }
 
 #[test]
-fn a_retransmission_that_is_lost_is_asked_for_again_after_the_round_trip() {
+fn a_lost_retransmission_is_requested_again_after_the_rtt() {
     let mut scene = Scene::new(10);
     for index in (0..scene.count()).filter(|index| *index != 4) {
         scene.arrives(index, MS);

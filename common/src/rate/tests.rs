@@ -42,7 +42,7 @@ fn play_from(
 }
 
 #[test]
-fn the_first_trains_show_what_a_path_carries() {
+fn the_first_trains_reveal_the_capacity_of_a_path() {
     let mut control = RateController::new(None, 1e9, Duration::ZERO);
     assert_eq!(control.rate(Duration::ZERO), None);
     let rates = play(&mut control, 1, 20, 500_000.0);
@@ -84,7 +84,7 @@ fn a_stream_that_pauses_is_not_silent() {
 }
 
 #[test]
-fn reports_of_nothing_that_was_sent_change_nothing() {
+fn reports_about_unsent_packets_have_no_effect() {
     let mut control = RateController::new(Some(1e6), 1e6, Duration::ZERO);
     let channels = [Channel::Media, Channel::Repair, Channel::Control];
     let arrivals = channels.into_iter().flat_map(|channel| {

@@ -141,7 +141,7 @@ fn stays_within_its_bounds_when_every_frame_is_incomplete() {
 }
 
 #[test]
-fn a_frame_without_its_header_is_as_long_as_can_be_until_the_header_comes() {
+fn a_frame_has_the_longest_possible_length_until_its_header_arrives() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 50_000);
     let count = sent.count();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_frames_behind_an_older_one_are_told() {
+    fn too_many_frames_that_wait_for_an_older_one_are_reported() {
         let mut playout = Playout::new(7);
         for number in 1..=MAX_WAITING as u64 {
             playout.insert(frame(number));

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_who_has_reported_is_planned_for_as_presumed() {
+    fn a_destination_without_reports_has_the_assumed_path() {
         let plan = Plan::new(&config(), vec![Some(vec![])]);
         let presumed = PathEstimate::default();
         assert_eq!(plan.keep, presumed.playout_delay);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_viewer_that_waits_for_nothing_leaves_time_for_the_others_frames() {
+    fn a_viewer_without_playout_delay_leaves_time_to_spread_the_others_frames() {
         let spread = |viewers| Plan::new(&config(), vec![Some(viewers)]).spread;
         let shared = spread(vec![path(0.0, 0), path(0.0, 60)]);
         assert_eq!(shared, LEAST_SHARED_DELAY / 4);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_pacing_or_retransmission_nothing_is_spread_or_kept() {
+    fn without_pacing_nothing_is_spread_and_without_retransmission_nothing_kept() {
         let config = Config {
             pace: false,
             retransmit: false,

@@ -122,7 +122,7 @@ fn rtp_arrives_complete_with_its_reports_and_its_bye() {
 }
 
 #[test]
-fn reports_go_with_the_stream_where_that_is_asked_for() {
+fn rtcp_is_multiplexed_on_request() {
     let mut config = config(Format::Rtp);
     config.rtcp_mux = true;
     let (_, receiver, sent) = run(config, 20);

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_lost_is_one_gap() {
+    fn without_loss_there_is_one_gap() {
         let pattern = pattern("....................");
         assert_eq!((pattern.lost, pattern.periods, pattern.longest), (0, 0, 0));
         assert_eq!((pattern.bursts.bursts, pattern.bursts.gap_packets), (0, 20));

@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leap_that_no_stream_makes_is_not_counted() {
+    fn an_impossible_jump_is_not_counted() {
         let mut numbers = SequenceTracker::default();
         numbers.insert(PacketNumber(5));
         assert_eq!(numbers.insert(PacketNumber(u64::MAX)), Arrival::Implausible);
@@ -375,7 +375,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_leap_forgets_what_is_behind_the_window_and_nothing_else(
+        fn a_jump_drops_only_numbers_behind_the_window(
             leaps in prop::collection::vec((0_u64..3, 0..2 * WINDOW), 1..40)
         ) {
             let (mut numbers, mut set, mut next) = (SequenceTracker::default(), BTreeSet::new(), 0);

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_control_from_media() {
+    fn distinguishes_rtcp_from_rtp() {
         assert!(is_control(&[0x80, 200]) && is_control(&[0x81, 203, 0]));
         assert!(!is_control(&[0x80, 26]) && !is_control(&[0x80, 26 | 0x80]));
         assert!(!is_control(&[0xff, 200]) && !is_control(&[0x80]));

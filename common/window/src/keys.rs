@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_for_what_it_writes_on_keyboards_of_every_kind() {
+    fn a_key_means_its_character_on_every_keyboard_layout() {
         assert_eq!(typed("f", KeyCode::KeyF), Some('f'));
         assert_eq!(typed("F", KeyCode::KeyF), Some('f'), "caps lock");
         assert_eq!(typed("q", KeyCode::KeyA), Some('q'), "French");

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_nobody_reads_holds_up_no_datagram() {
+    fn an_unread_log_delays_no_datagram() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         mkfifo(&path, Mode::S_IRWXU).unwrap();

@@ -41,7 +41,7 @@ fn holds(text: &str) -> bool {
 }
 
 #[test]
-fn a_recording_has_what_its_timecodes_tell() {
+fn the_figures_of_a_recording_follow_from_its_timecodes() {
     let statistics = Statistics {
         timecode: Some(TimecodeCounts {
             shown: 98,
@@ -122,7 +122,7 @@ fn a_threshold_on_an_unknown_figure_fails() {
 }
 
 #[test]
-fn wrong_usage_is_told_clearly() {
+fn wrong_usage_is_reported_clearly() {
     for (text, words) in [
         ("", "compares a figure"),
         ("shown", "compares a figure"),

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn goes_on_where_numbers_begin_again() {
+    fn continues_where_numbers_restart() {
         let figures = tally(&[u32::MAX - 1, u32::MAX, 1, 2]);
         assert_eq!((figures.shown, figures.lost, figures.backward), (4, 1, 0));
     }

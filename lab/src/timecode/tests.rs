@@ -90,7 +90,7 @@ fn cells_end_with_blocks_and_grow_with_the_picture() {
 }
 
 #[test]
-fn a_small_picture_or_a_short_plane_is_left_alone() {
+fn a_small_picture_or_a_short_plane_is_unchanged() {
     let mut small = vec![9; 79 * 48];
     assert!(!STAMP.draw_luma(&mut small, 79, 79, 48));
     let mut short = vec![9; 80 * 48 - 1];

@@ -187,7 +187,7 @@ fn sent_and_lost_packets_are_exact_through_outages() {
 }
 
 #[test]
-fn of_two_streams_the_one_with_more_is_replayed_and_the_other_told() {
+fn the_longer_of_two_streams_is_replayed_and_the_other_is_reported() {
     let (_, long) = scene(random(0.05)).truly(&NOTHING, 1);
     let short = Scene {
         frames: 60,

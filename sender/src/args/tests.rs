@@ -36,7 +36,7 @@ fn takes_several_destinations_of_every_form() {
 }
 
 #[test]
-fn makes_slices_for_the_datagrams_unless_told_not_to() {
+fn makes_slices_for_the_datagrams_by_default() {
     let slices = |line: &str| parse(line).unwrap().settings().slices;
     assert_eq!(slices("pattern a:1"), Some(DEFAULT_DATAGRAM));
     assert_eq!(slices("pattern a:1 --packet-size 9000"), Some(9000));
@@ -55,7 +55,7 @@ fn common_flags_have_the_usual_letters() {
 }
 
 #[test]
-fn guards_against_loss_in_every_way_unless_told_not_to() {
+fn protects_against_loss_in_every_way_by_default() {
     let options = parse("pattern a:1").unwrap();
     assert_eq!(options.repair(), (Fec::Auto, true));
     assert!(!options.no_pace);

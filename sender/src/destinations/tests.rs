@@ -30,7 +30,7 @@ fn falls_back_when_a_datagram_is_too_big_for_the_system() {
 }
 
 #[test]
-fn tells_once_that_a_datagram_is_too_big() {
+fn reports_once_that_a_datagram_is_too_big() {
     let listener = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let mut destination = Destination::open(&address, &ConnectOptions::default()).unwrap();

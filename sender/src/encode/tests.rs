@@ -63,7 +63,7 @@ fn keeps_colours_of_every_kind_of_pixels_at_odd_sizes() {
 }
 
 #[test]
-fn passes_jpegs_through_unless_something_else_is_asked() {
+fn passes_jpegs_through_unless_a_setting_requires_otherwise() {
     let own = encoder(Settings::default())
         .encode(&pattern(64, 48))
         .unwrap()
@@ -173,7 +173,7 @@ fn fits_every_frame_lowering_quality_first() {
 }
 
 #[test]
-fn fits_the_smallest_limit_that_can_be_asked() {
+fn fits_the_smallest_allowed_limit() {
     let settings = Settings {
         max_frame_bytes: Some(MIN_FRAME_BYTES),
         ..Settings::default()

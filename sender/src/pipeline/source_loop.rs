@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn drops_frames_of_a_camera_that_is_too_fast_and_no_other() {
+    fn drops_only_surplus_frames_of_a_camera() {
         assert_eq!(taken_of(30.0, &Live, 30.0, 10.0), 300);
         assert_eq!(taken_of(30.0, &Live, 15.0, 10.0), 150);
         assert_eq!(taken_of(10.0, &Live, 30.0, 10.0), 100);

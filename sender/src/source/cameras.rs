@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_is_chosen_by_a_part_of_its_name_that_no_other_has() {
+    fn a_unique_part_of_its_name_selects_a_camera() {
         let cameras = [
             camera(
                 "HD Pro Webcam C920",
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_cameras_with_one_name_the_other_has_a_link_by_its_place() {
+    fn the_second_of_two_cameras_with_one_name_has_a_link_by_its_port() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         let (class, id, path) = (folder.join("class"), folder.join("id"), folder.join("path"));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn names_come_from_the_system_and_hold_nothing_that_moves_the_cursor() {
+    fn camera_names_contain_no_control_characters() {
         let folder = std::env::temp_dir().join(format!("framegram-cameras-{}", std::process::id()));
         let class = folder.join("class");
         for (device, index, name) in [

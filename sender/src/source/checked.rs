@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_are_not_square_are_told_by_a_density_without_a_unit() {
+    fn a_density_without_a_unit_gives_the_pixel_aspect_ratio() {
         let whole = jpeg();
         let bare = bare(&whole);
         let size = |unit: u8, [across, down]: [u16; 2]| {

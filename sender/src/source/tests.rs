@@ -77,7 +77,7 @@ fn fails_for_sources_that_are_misspelt() {
 }
 
 #[test]
-fn a_pattern_with_a_rate_alone_is_told_how_to_be_typed() {
+fn a_pattern_with_only_a_rate_gets_an_error_with_the_correct_form() {
     let error = Spec::parse("pattern@30").unwrap_err();
     assert!(error.ends_with("pattern:1280x720@30"), "{error}");
     // A file with that name is in a folder.

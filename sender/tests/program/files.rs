@@ -35,7 +35,7 @@ fn a_typo_in_the_source_overwrites_no_file() {
 }
 
 #[test]
-fn nothing_is_written_over_the_source_or_twice() {
+fn the_source_is_not_overwritten_and_no_file_written_twice() {
     let folder = Folder::new();
     let source = folder.write("in.mjpeg", b"the only copy");
     let (link, hard) = (folder.path("link.sdp"), folder.path("hard.json"));

@@ -192,7 +192,7 @@ fn a_stream_continues_and_ends_although_nobody_reads_its_output() {
 }
 
 #[test]
-fn a_terminal_that_is_stopped_stops_nothing() {
+fn a_stopped_terminal_blocks_no_stream() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
@@ -296,7 +296,7 @@ fn an_unwritable_description_is_reported_at_the_end() {
 }
 
 #[test]
-fn a_reader_of_standard_output_who_is_gone_is_a_good_end() {
+fn a_closed_standard_output_is_a_success() {
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     let line = ["pattern:64x48", NOBODY, "--frames", "3", "--report", "-"];

@@ -1,4 +1,4 @@
-//! What came of a run.
+//! The results of a run.
 
 use std::ops::Range;
 
@@ -6,14 +6,14 @@ use super::link::Link;
 use super::media::INTERVAL;
 use super::{Flow, Kind, MS, Nanos, SECOND};
 
-/// What came of a link, over the times that count.
+/// The results of a link over the counted times.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    /// Share of the capacity that was used.
+    /// The used share of the capacity.
     pub used: f64,
     /// 95th percentile of the time in the queue, in milliseconds.
     pub p95_ms: f64,
-    /// Its mean.
+    /// Mean time in the queue, in milliseconds.
     pub mean_ms: f64,
     /// Packets that the queue had no room for.
     pub dropped: usize,
@@ -22,7 +22,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Of what a link passed of these flows, within these times.
+    /// The results of these flows on a link within these times.
     #[must_use]
     pub fn new(link: &Link, flows: &[usize], counted: &[Range<Nanos>]) -> Self {
         let within = |at: Nanos| counted.iter().any(|range| range.contains(&at));
@@ -48,7 +48,7 @@ impl Figures {
         }
     }
 
-    /// Jain's index of fairness: 1 where all flows have the same.
+    /// Jain's fairness index: 1 if all flows get the same.
     #[must_use]
     pub fn jain(&self) -> f64 {
         let sum: f64 = self.bytes.iter().sum();
@@ -57,7 +57,7 @@ impl Figures {
     }
 }
 
-/// The seconds that count: not the first two, nor the one after each change.
+/// The counted seconds: all but the first two and the one after each change.
 #[must_use]
 pub fn counted(changes: &[u64], until: u64) -> Vec<Range<Nanos>> {
     let mut from = 2 * SECOND;
@@ -70,9 +70,8 @@ pub fn counted(changes: &[u64], until: u64) -> Vec<Range<Nanos>> {
     counted
 }
 
-/// How long after a link's rate has changed the budgets of the streams' frames
-/// first follow it: fit it together where it fell, use nine tenths of it where it
-/// rose.
+/// How long after a change of the link's rate the frame budgets of the streams first follow it:
+/// together they fit it if it fell, or use nine tenths of it if it rose.
 #[must_use]
 pub fn follows_after(flows: &[Flow], link: &Link, change: Nanos) -> Nanos {
     let has_fallen = link.rate(change) < link.rate(change - 1);

@@ -7,11 +7,11 @@ use super::{MS, Nanos, Packet, SECOND};
 /// A packet that left the queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Passed {
-    /// When.
+    /// When it left.
     pub at: Nanos,
-    /// Of which flow.
+    /// Its flow.
     pub flow: usize,
-    /// With all headers.
+    /// Bytes including all headers.
     pub bytes: u64,
     /// Time in the queue.
     pub waited: Nanos,
@@ -20,25 +20,25 @@ pub struct Passed {
 /// One direction of the bottleneck.
 #[derive(Debug)]
 pub struct Link {
-    /// Bits a second from a time on.
+    /// Rates in bits per second, each with the time from which it applies.
     rates: Vec<(Nanos, u64)>,
-    /// Time that a full queue takes to pass.
+    /// The time in which a full queue drains.
     depth: Nanos,
-    /// Share of packets that are lost behind the queue.
+    /// Share of the packets that are lost after the queue.
     pub loss: f64,
-    /// The most by which a packet is late behind the queue.
+    /// The greatest additional delay of a packet after the queue.
     pub jitter: Nanos,
     queue: VecDeque<(Nanos, Packet)>,
     queued: u64,
     serving: Option<Packet>,
-    /// What left the queue.
+    /// The packets that left the queue.
     pub log: Vec<Passed>,
-    /// When the queue had no room for a packet, and of which flow.
+    /// When the queue was full and dropped a packet, and the flow of that packet.
     pub dropped: Vec<(Nanos, usize)>,
 }
 
 impl Link {
-    /// Of these rates in Mbit/s, each from a second on.
+    /// A link with these rates in Mbit/s, each from a second on.
     #[must_use]
     pub fn new(rates: &[(u64, f64)]) -> Self {
         let rates = rates
@@ -57,7 +57,7 @@ impl Link {
         }
     }
 
-    /// Bits a second at a time.
+    /// The rate at a time, in bits per second.
     #[must_use]
     pub fn rate(&self, now: Nanos) -> u64 {
         let mut rates = self.rates.iter().rev();
@@ -66,7 +66,7 @@ impl Link {
             .map_or(0, |(_, rate)| *rate)
     }
 
-    /// Takes a packet. Returns when it is served, if it is at once.
+    /// Takes a packet. Returns when it will have been served, if the link was idle.
     pub(super) fn put(&mut self, packet: Packet, now: Nanos) -> Option<Nanos> {
         if self.serving.is_none() {
             return Some(self.serve(packet, now, now));
@@ -93,7 +93,7 @@ impl Link {
         now + takes
     }
 
-    /// The packet that was served now, and when the next one is.
+    /// The packet that has just been served, and when the next one will be.
     pub(super) fn served(&mut self, now: Nanos) -> (Option<Packet>, Option<Nanos>) {
         let packet = self.serving.take();
         let next = self.queue.pop_front().map(|(entered, next)| {

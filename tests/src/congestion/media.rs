@@ -1,4 +1,4 @@
-//! A stream with rate control, of which only sizes and times are simulated.
+//! A stream with rate control. Only sizes and times are simulated.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -13,24 +13,24 @@ use super::{Asked, Content, MS, Nanos, Packet, SECOND};
 /// Bytes of the longest datagram.
 const DATAGRAM: u64 = 1_452;
 
-/// Bytes before a datagram.
+/// Bytes of the headers before a datagram.
 const IP: u64 = 28;
 
-/// Time from frame to frame.
+/// Frame interval.
 pub const INTERVAL: Nanos = SECOND / 30;
 
-/// Time between reports at the least.
+/// The shortest time between two reports.
 const REPORT_EVERY: Nanos = 20 * MS;
 
-/// The first rate, in bytes a second.
+/// The first rate, in bytes per second.
 const FIRST_RATE: f64 = 125_000.0;
 
-/// A frame as it was encoded.
+/// An encoded frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// When.
+    /// When it was encoded.
     pub at: Nanos,
-    /// The bytes that it was to have, with the headers of its datagrams.
+    /// The bytes that it was intended to have, including the headers of its datagrams.
     pub budget: f64,
 }
 
@@ -45,18 +45,18 @@ pub struct Media {
     frames: u64,
     /// Bytes that the next frame may have.
     credit: f64,
-    /// Datagrams that wait, by their bytes, and the frames that they are of.
+    /// Datagrams that wait: their bytes and frames.
     waiting: VecDeque<(u64, u64)>,
     waiting_bytes: u64,
     pace_at: Nanos,
     number: u64,
     turn_at: Nanos,
-    /// The frames that were encoded.
+    /// The encoded frames.
     pub frames_sent: Vec<Frame>,
-    /// When the sender took reports.
+    /// When reports reached the sender.
     pub reports: Vec<Nanos>,
-    /// Of the receiver: what its clock is ahead, in microseconds, what it has
-    /// not reported, and when it reports.
+    /// The receiver: how far its clock is ahead in microseconds, what it has not reported yet, and
+    /// when it reports next.
     offset: u64,
     unreported: Vec<(u64, u64)>,
     report_at: Nanos,
@@ -64,7 +64,7 @@ pub struct Media {
 }
 
 impl Media {
-    /// A stream that is active then.
+    /// A stream that is active in these periods.
     #[must_use]
     pub fn new(flow: usize, active: Vec<Range<Nanos>>, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed * 64 + flow as u64);
@@ -95,7 +95,7 @@ impl Media {
         self.frame_at
     }
 
-    /// What an encoder makes of a budget: about normal, with a deviation of 10 %.
+    /// The length of a frame for a budget: normally distributed, with a deviation of 10 %.
     fn encode(&mut self, now: Nanos) {
         let rate = self
             .control
@@ -113,7 +113,7 @@ impl Media {
         let bytes = bytes as u64;
         self.credit -= bytes as f64;
         self.frames_sent.push(Frame { at: now, budget });
-        // Equal ones.
+        // Datagrams of equal length.
         let count = bytes.div_ceil(DATAGRAM);
         for _ in 0..count {
             self.waiting.push_back((bytes / count, self.frames));

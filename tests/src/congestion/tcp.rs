@@ -1,5 +1,5 @@
-//! A TCP flow with CUBIC (<https://www.rfc-editor.org/rfc/rfc9438>), of which only
-//! sizes and times are simulated.
+//! A TCP flow with CUBIC (<https://www.rfc-editor.org/rfc/rfc9438>). Only sizes and times are
+//! simulated.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ const FIRST_WINDOW: f64 = 10.0;
 const BETA: f64 = 0.7;
 const C: f64 = 0.4;
 
-/// Both ends of a flow.
+/// Both ends of a TCP flow.
 #[derive(Debug)]
 pub struct Tcp {
     flow: usize,
     start: Nanos,
     stop: Nanos,
-    /// Segments that are left of the file.
+    /// Segments of the current file that are still to be sent.
     left: u64,
-    /// Sends files with pauses between them.
+    /// Whether the flow sends files with pauses between them.
     is_short: bool,
     rng: Rng,
     resume_at: Nanos,
@@ -47,7 +47,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// One that always has something to send.
+    /// A flow that always has data to send.
     #[must_use]
     pub fn long(flow: usize, start: Nanos, stop: Nanos) -> Self {
         Self {
@@ -74,8 +74,7 @@ impl Tcp {
         }
     }
 
-    /// One that sends files of 30 to 50 kB, with pauses of 10 s on average
-    /// before each.
+    /// A flow that sends files of 30 to 50 kB, with a pause of 10 s on average before each.
     #[must_use]
     pub fn short(flow: usize, seed: u64, stop: Nanos) -> Self {
         let mut rng = Rng::with_seed(seed * 64 + flow as u64);
@@ -177,7 +176,7 @@ impl Tcp {
         if self.is_short && self.is_done() {
             self.resume_at = now + pause(&mut self.rng);
         }
-        // HyStart (<https://www.rfc-editor.org/rfc/rfc9406>), about.
+        // An approximation of HyStart (<https://www.rfc-editor.org/rfc/rfc9406>).
         let more = (self.least_rtt / 8).clamp(4 * MS, 16 * MS);
         if self.window > 16.0 && rtt > self.least_rtt + more {
             self.threshold = self.threshold.min(self.window);

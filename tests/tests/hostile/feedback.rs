@@ -1,5 +1,5 @@
-//! Feedback against a sender: requests in a flood, again and again, for frames
-//! that never were, with absurd gaps; reports that say anything.
+//! A sender under hostile feedback: NACKs in a flood, repeated NACKs, NACKs for frames that
+//! never existed or with absurd gaps, and reports with arbitrary values.
 
 use super::*;
 use framegram_common::seq::FrameSeq;
@@ -7,8 +7,8 @@ use framegram_common::wire::native::{
     FrameNack, MAX_GAPS, MAX_NACK_FRAMES, Nack, PathChallenge, ReceiverReport,
 };
 
-/// Beyond the bytes of the frames themselves: what may be sent again at once
-/// whatever the frames are, three of the largest or so much.
+/// How many bytes a sender may retransmit at once, beyond those of the frames themselves. Three of
+/// the largest frames may be retransmitted where they are more.
 const CREDIT: u64 = 64 << 10;
 
 /// A sender that is attacked between its frames.
@@ -17,7 +17,7 @@ struct Attacked {
     forger: Forger,
     now: Duration,
     buffer: Vec<u8>,
-    /// UDP payload of media, repair and control.
+    /// UDP payload of media, repair and control packets.
     sent: [u64; 3],
 }
 
@@ -121,7 +121,7 @@ fn a_flood_of_nacks_gets_no_more_than_the_retransmission_budget() {
         let [media, repair, control] = attacked.sent;
         let jpegs = u64::from(frames) * len as u64;
         assert!(media < jpegs * 11 / 10 + 10_000, "seed {seed}: {media}");
-        // Headers are the tenth beyond: credit is counted in whole datagrams.
+        // Headers add a tenth. The credit is counted in complete datagrams.
         let most = jpegs + CREDIT.max(3 * len as u64);
         assert!(repair <= most, "seed {seed}: {repair} of {most}");
         assert!(repair > 0, "seed {seed}: no honest request was answered");
@@ -178,8 +178,8 @@ fn nacks_for_frames_never_sent_get_no_answer() {
     assert_eq!(attacked.sent, before);
 }
 
-/// Answers are no longer than what draws them, and no more of them are sent
-/// than honest viewers ask for: none displaces media.
+/// Responses are no longer than the challenges that cause them, and no more of them are sent than
+/// honest viewers ask for. They displace no media.
 #[test]
 fn a_flood_of_path_challenges_gets_few_responses() {
     let mut attacked = Attacked::new();
@@ -194,7 +194,7 @@ fn a_flood_of_path_challenges_gets_few_responses() {
         came
     };
     attacked.pass(Duration::from_millis(1));
-    // At once, and then for two seconds.
+    // First all at once, then over two seconds.
     let before = attacked.sent[2];
     let challenged = flood(&mut attacked, 10_000);
     attacked.drain();
@@ -213,7 +213,7 @@ fn a_flood_of_path_challenges_gets_few_responses() {
     assert!(control < 12 * 16 * 52, "{control} bytes in two seconds");
 }
 
-/// A viewer that wants everything kept for an hour.
+/// The viewer asks the sender to keep frames for an hour.
 #[test]
 fn memory_is_bounded_whatever_a_viewer_reports() {
     let jpeg = Bytes::from(vec![7; 200]);
@@ -265,7 +265,7 @@ fn reports_may_say_anything() {
                 attacked.pass(Duration::from_millis(10));
             }
         }
-        // As much parity again is the most that any loss draws.
+        // No loss causes more parity than media.
         let [media, repair, control] = attacked.sent;
         assert!(
             repair <= 4 * media + 50_000,

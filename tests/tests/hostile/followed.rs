@@ -1,5 +1,5 @@
-//! Strangers beside a stream of RTP or of bare JPEGs, who know its number and
-//! may forge its address.
+//! Attackers beside a stream of RTP or of bare JPEGs. They know its SSRC and may forge its
+//! address.
 
 use framegram_common::receiver::{Config, Event};
 use framegram_common::wire::rtp::{self, SenderInfo};
@@ -10,10 +10,10 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 const SOURCE: u32 = 0xca3e;
 
-/// Bytes of RTP that may go to an address: a viewer is nobody's reflector.
+/// An address that sent nothing for this long gets no more reports.
 const SILENT: Duration = Duration::from_secs(5);
 
-/// A sender of RTP: frames of three packets, each byte of them the same.
+/// An RTP sender. Its frames have three packets each, and all bytes of a frame are equal.
 #[derive(Clone)]
 pub(super) struct Camera {
     pub(super) source: u32,
@@ -75,14 +75,14 @@ impl Camera {
     }
 }
 
-/// A receiver and what it showed: when, and a byte of each image.
+/// A receiver, and the time and one byte of each image that it showed.
 struct Shown {
     receiver: Receiver,
     frames: Vec<(Duration, u8)>,
     ended: bool,
-    /// Bytes by where they went.
+    /// The bytes sent, by destination.
     sent: Vec<(SocketAddr, usize)>,
-    /// When it has something to do.
+    /// When the receiver next has something to do.
     due: Option<Duration>,
 }
 
@@ -127,7 +127,7 @@ impl Shown {
         }
     }
 
-    /// Does what is due until `end`.
+    /// Does everything that is due before `end`.
     fn wait(&mut self, mut now: Duration, end: Duration) {
         while now < end {
             let due = self.due.unwrap_or(end);
@@ -141,8 +141,8 @@ impl Shown {
     }
 }
 
-/// 60 frames of a camera at 30 frames per second; `attack` is told the number of
-/// each once it is shown.
+/// 60 frames of a camera at 30 frames per second. `attack` is called with the number of each frame
+/// once it is shown.
 fn under_attack(mut attack: impl FnMut(u8, &mut Shown, &Camera, Duration)) -> Shown {
     let (mut camera, mut shown) = (Camera::new(SOURCE), Shown::new());
     for number in 0..60 {
@@ -193,8 +193,8 @@ fn a_live_rtp_stream_is_accepted_only_from_its_own_address() {
     }
 }
 
-/// The longest without a picture where a sender is gone and another begins
-/// `pause` later: each at 30 frames per second.
+/// The longest time without a picture when one sender is gone and another begins `pause` later,
+/// both at 30 frames per second.
 fn without_picture(pause: Duration, from: SocketAddr, source: u32, sequence: u16) -> Duration {
     let mut shown = under_attack(|_, _, _, _| {});
     let gone = shown.frames[59].0;
@@ -226,7 +226,7 @@ fn a_camera_that_restarts_is_shown_within_a_fifth_of_a_second() {
 }
 
 #[test]
-fn two_cameras_of_two_frames_a_second_do_not_take_turns() {
+fn two_cameras_at_two_frames_per_second_do_not_alternate() {
     let (mut one, mut two) = (Camera::new(1), Camera::new(2));
     let mut shown = Shown::new();
     for number in 0..20 {
@@ -246,11 +246,11 @@ fn a_bye_counts_when_nothing_follows_it() {
         rtp::encode_bye(&camera.info(), "camera", &mut bye);
         vec![bye]
     };
-    // Forged, again and again, while the stream goes on.
+    // A forged packet, repeated while the stream goes on.
     let shown = under_attack(|_, shown, camera, now| shown.take(at(1, 5005), &bye(camera), now));
     assert!(!shown.ended, "a forged bye ended the stream");
     assert_eq!(shown.frames.len(), 60);
-    // Nor does it when an outage follows much later.
+    // It changes nothing either when an outage follows much later.
     let camera = Camera::new(SOURCE);
     let mut outage = under_attack(|number, shown, camera, now| {
         if number == 20 {
@@ -260,7 +260,7 @@ fn a_bye_counts_when_nothing_follows_it() {
     let last = outage.frames[59].0;
     outage.wait(last, last + SILENT);
     assert!(!outage.ended);
-    // True.
+    // The sender's own bye.
     let mut shown = under_attack(|_, _, _, _| {});
     let last = shown.frames[59].0;
     shown.take(at(1, 5005), &bye(&camera), last + 10 * MS);
@@ -269,11 +269,11 @@ fn a_bye_counts_when_nothing_follows_it() {
 }
 
 #[test]
-fn reports_go_only_where_more_came_from_and_not_into_silence() {
+fn reports_go_only_to_addresses_that_sent_more_and_are_not_silent() {
     let mut report = Vec::new();
     let mut camera = Camera::new(SOURCE);
     rtp::encode_sender(&camera.info(), "c", &mut report);
-    // As little as makes a stream: two packets of a byte each.
+    // The smallest stream that is followed: two packets of one byte each.
     let fragments = |sequence: u16| {
         let kind = Kind {
             sampling: Sampling::Half,
@@ -311,7 +311,7 @@ fn reports_go_only_where_more_came_from_and_not_into_silence() {
     let sent: usize = shown.sent.iter().map(|(_, len)| len).sum();
     assert!(sent <= came, "{sent} bytes for {came}");
 
-    // A camera has its reports, as long as it sends.
+    // A camera gets reports as long as it sends.
     let mut shown = Shown::new();
     for number in 0..600 {
         let now = START + INTERVAL * number;
@@ -331,7 +331,7 @@ fn reports_go_only_where_more_came_from_and_not_into_silence() {
 const BARE: &[u8] = include_bytes!("../../../common/fixtures/opencv-64x48.jpg");
 const OTHER: &[u8] = include_bytes!("../../../common/src/fuzzing/sliced.jpg");
 
-/// A script that sends bare JPEGs, 30 a second, from `START` on.
+/// A program that sends bare JPEGs, 30 a second, from `START` on.
 fn bare(shown: &mut Shown, from: SocketAddr, jpeg: &[u8], begin: Duration, frames: u32) {
     let pieces: Vec<_> = jpeg.chunks(500).map(<[u8]>::to_vec).collect();
     for number in 0..frames {
@@ -340,7 +340,7 @@ fn bare(shown: &mut Shown, from: SocketAddr, jpeg: &[u8], begin: Duration, frame
 }
 
 #[test]
-fn a_script_that_begins_anew_is_shown_within_a_fifth_of_a_second() {
+fn a_script_that_restarts_is_shown_within_a_fifth_of_a_second() {
     for pause in [5 * MS, 40 * MS, 150 * MS, 400 * MS] {
         let mut shown = Shown::new();
         bare(&mut shown, at(1, 5004), BARE, START, 30);

@@ -1,9 +1,9 @@
-//! Forged counts, byes and numbers.
+//! Forged counts, byes and packet numbers.
 
 use super::*;
 use framegram_common::wire::native::{Echo, SenderReport, Tables};
 
-/// Any number, the awkward ones more often.
+/// Any number; awkward ones are more likely.
 fn any(rng: &mut Rng) -> u64 {
     match rng.u8(..6) {
         0 => 0,
@@ -49,7 +49,7 @@ fn forged_totals(rng: &mut Rng) -> SenderReport {
 }
 
 #[test]
-fn forged_totals_byes_and_replies_do_no_harm() {
+fn forged_reports_byes_and_echoes_have_no_effect() {
     for seed in 0..1_000 {
         let mut rng = Rng::with_seed(seed);
         let mut forger = Forger::new();
@@ -127,7 +127,7 @@ fn a_genuine_stream_survives_forged_sender_reports() {
             },
         );
         assert_true(seed, &watched, &sent);
-        // Counts that no stream has are malformed, and change nothing.
+        // Counts that no stream can have are malformed, and change nothing.
         assert_eq!(watched.statistics().packets.malformed, Some(mangled));
         assert_eq!(watched.shown.len(), sent.len(), "seed {seed}");
     }

@@ -1,4 +1,4 @@
-//! Strangers at a grid: its places, its memory and what it sends.
+//! Attackers of a grid: its tiles, its memory and what it sends.
 
 use framegram_common::receiver::{Config, MAX_HELD, MAX_TILES, MAX_TILES_OF_ONE_ADDRESS, Policy};
 use framegram_common::wire::native::{Challenge, Reject, SenderReport};
@@ -8,7 +8,7 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Strangers come from this many addresses, of which this is one.
+/// One of the many addresses that attackers send from.
 fn stranger(number: u16) -> SocketAddr {
     SocketAddr::from(([198, 51, (number >> 8) as u8, number as u8], 5005))
 }
@@ -21,8 +21,8 @@ fn grid() -> Receiver {
     Receiver::new(config, VIEWER, (1, 2), START)
 }
 
-/// Lets it do what is due; the senders whose frames it showed, and the bytes
-/// that it sent.
+/// Lets the grid do what is due. Returns the senders whose frames it showed, and the bytes that it
+/// sent.
 fn drain(grid: &mut Receiver, now: Duration) -> (Vec<SocketAddr>, usize) {
     grid.handle_timeout(now);
     let (mut shown, mut sent) = (Vec::new(), 0);
@@ -39,7 +39,7 @@ fn drain(grid: &mut Receiver, now: Duration) -> (Vec<SocketAddr>, usize) {
     }
 }
 
-/// Each kind of packet of a sender's, as short as it gets.
+/// The shortest packet of each kind that a sender sends.
 fn shortest(stream: u64) -> Vec<Vec<u8>> {
     let data = [0; 100];
     let mut forger = Forger::new();
@@ -54,7 +54,7 @@ fn shortest(stream: u64) -> Vec<Vec<u8>> {
     .to_vec()
 }
 
-/// The whole frames of a native sender.
+/// The complete frames of a native sender.
 struct Native(Sender);
 
 impl Native {
@@ -99,8 +99,8 @@ fn strangers_without_a_frame_block_no_sender() {
     }
 }
 
-/// Whoever sends one small frame from each of many addresses has a place as
-/// long as it was heard, which is no time at all.
+/// Attackers that send one small frame from each of many addresses keep a tile only as long as they
+/// are heard, which is no time at all.
 #[test]
 fn strangers_with_a_frame_each_block_no_sender() {
     let mut grid = grid();
@@ -167,12 +167,12 @@ fn all_streams_together_hold_no_more_than_the_bound() {
         }
         grid
     });
-    // And what every stream takes beside its frames.
+    // And what each stream takes in addition to its frames.
     let most = MAX_HELD + LEN + MAX_TILES * (1 << 20);
     assert_bounded("64 streams", memory, most);
 }
 
-/// The largest user pays: a stream of ordinary frames beside it loses none.
+/// The stream that uses most memory pays: an ordinary stream beside it loses no frame.
 #[test]
 fn an_ordinary_stream_next_to_memory_hogs_loses_no_frame() {
     const LEN: usize = 16 << 20;
@@ -198,8 +198,8 @@ fn an_ordinary_stream_next_to_memory_hogs_loses_no_frame() {
     assert_eq!(shown, 30);
 }
 
-/// What comes under a victim's address draws no more than itself, all places of
-/// it together, and nothing after a while.
+/// What arrives with a victim's address causes no more bytes than it has itself, over all tiles
+/// together, and nothing after a while.
 #[test]
 fn a_grid_cannot_be_used_as_a_reflector() {
     for kind in 0..4 {

@@ -1,12 +1,12 @@
-//! Frames of which a part never comes.
+//! Frames of which a part never arrives.
 
 use super::*;
 
-/// What a receiver may send: requests two milliseconds apart with some copies
-/// each, and five reports, a second.
+/// How many datagrams a receiver may send in a second: NACKs two milliseconds apart with some
+/// copies each, and five reports.
 const MOST_SENT: f64 = 2_000.0;
 
-/// Every frame lacks its last chunk, at a rate that no budget keeps up with.
+/// Every frame lacks its last chunk, at a rate that no budget can keep up with.
 fn frames_without_their_end(budget: Duration, len: usize, count: u64) -> (Watched, Memory) {
     let data = vec![0x5a; 1_400];
     measure(|| {
@@ -19,7 +19,7 @@ fn frames_without_their_end(budget: Duration, len: usize, count: u64) -> (Watche
         let mut now = START;
         for number in 0..count {
             let chunks = len.div_ceil(data.len()) as u16;
-            // All but one of small frames, the beginning of large ones.
+            // All chunks but one of small frames, and the beginning of large ones.
             for index in (0..chunks - 1).take(40) {
                 let chunk = claim(FrameNumber(number), len, data.len(), index, &data);
                 let datagram = forger.datagram(&Packet::Chunk(chunk), now);
@@ -66,10 +66,10 @@ fn one_datagram_takes_no_more_memory_than_the_longest_frame() {
     }
 }
 
-/// Whole frames pile up behind one of which nothing comes, as long as the
-/// viewer's budget lets them.
+/// Complete frames are held behind one of which nothing arrives, as long as the viewer's budget
+/// permits.
 #[test]
-fn memory_is_bounded_behind_a_frame_that_never_comes() {
+fn memory_is_bounded_while_a_frame_never_arrives() {
     let jpeg = vec![7; 60_000];
     let (watched, memory) = measure(|| {
         let mut forger = Forger::new();
@@ -104,9 +104,9 @@ pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, step)
 }
 
-/// Leaps from frame to frame, so that many in between are waited for.
+/// Frame numbers jump, so that many frames in between are waited for.
 #[test]
-fn work_is_bounded_when_frame_numbers_leap() {
+fn work_is_bounded_when_frame_numbers_jump() {
     let data = vec![0; 100];
     let (_, memory) = measure(|| {
         let mut forger = Forger::new();

@@ -1,6 +1,5 @@
-//! Both state machines under attack: whatever arrives, memory, work and what
-//! is sent stay bounded, nothing panics, and no frame is called intact that is
-//! not the frame sent.
+//! Both state machines under attack. Whatever arrives, memory, work and the data sent stay
+//! bounded, nothing panics, and no frame is called intact that is not the frame sent.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -36,20 +35,20 @@ const VIEWER: u64 = 0x1e77;
 const START: Duration = Duration::from_secs(100);
 const INTERVAL: Duration = Duration::from_micros(33_333);
 
-/// The most that a receiver may hold: frames, as much parity, a code over it
-/// while it rebuilds, and what it remembers of frames without their bytes.
+/// The most memory that a receiver may take: frames, as much parity, a code over it during
+/// reconstruction, and what it keeps of frames without their bytes.
 const MOST_MEMORY: usize = 3 * MAX_HELD_BYTES;
 
 fn sender() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 40_000))
 }
 
-/// Somebody else.
+/// The address of somebody else.
 fn at(host: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], port))
 }
 
-/// Someone who knows the stream's number and makes packets of it.
+/// An attacker who knows the stream number and makes packets of that stream.
 struct Forger {
     stream: u64,
     numbers: [u64; 3],
@@ -81,14 +80,14 @@ impl Forger {
     }
 }
 
-/// The packet again, with a number and a checksum of its own.
+/// The packet once more, with a number and a checksum of its own.
 fn again(header: impl Into<WireHeader>, packet: &Packet<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     packet.encode(header, &mut out);
     out
 }
 
-/// A chunk that claims to be one of a frame like this.
+/// A chunk that claims to be one of a frame of this length.
 fn claim(frame: FrameNumber, len: usize, size: usize, index: u16, data: &[u8]) -> Chunk<'_> {
     let start = usize::from(index) * size;
     let header = FrameHeader {
@@ -112,15 +111,15 @@ fn claim(frame: FrameNumber, len: usize, size: usize, index: u16, data: &[u8]) -
     }
 }
 
-/// A receiver that is watched.
+/// A receiver under observation.
 struct Watched {
     receiver: Receiver,
     shown: Vec<ReceivedFrame>,
-    /// Whether what is shown is kept.
+    /// Whether the shown frames are kept.
     keeps: bool,
     /// Datagrams and bytes that it sent.
     sent: (u64, u64),
-    /// When it has something to do.
+    /// When it next has something to do.
     due: Option<Duration>,
 }
 
@@ -172,8 +171,8 @@ impl Watched {
     }
 }
 
-/// A stream whose every datagram passes through `tamper`, which gives what
-/// arrives instead; nothing goes back.
+/// A stream whose every datagram passes through `tamper`, which returns what arrives instead.
+/// Nothing is sent back.
 fn tampered(
     frames: &[Bytes],
     transmitter: sender::Config,
@@ -233,7 +232,7 @@ fn random_frames(rng: &mut Rng, count: usize, most: usize) -> Vec<Bytes> {
     (0..count).map(frame).collect()
 }
 
-/// Asserts that every whole frame that was shown is the one sent.
+/// Asserts that every complete frame that was shown is the one sent.
 fn assert_true(seed: u64, watched: &Watched, sent: &[Bytes]) {
     for frame in &watched.shown {
         let number = frame.id.number.0 as usize;

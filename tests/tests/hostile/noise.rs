@@ -1,10 +1,11 @@
-//! Bytes that are no packets, and packets whose bytes are not what was sent.
+//! Bytes that are no packets, and packets whose bytes are not those that were sent.
 
 use framegram_common::wire::native::HEADER;
 
 use super::*;
 
-/// Bits are flipped behind the UDP checksum: straight into the receiver.
+/// Bits are flipped where the UDP checksum no longer protects them: the datagrams are given
+/// directly to the receiver.
 #[test]
 fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
     for seed in 0..300 {
@@ -17,8 +18,7 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
             receiver::Config::default(),
             |datagram, _| {
                 let mut datagram = datagram.to_vec();
-                // The byes are spared: what is behind the last packet
-                // that arrives cannot be counted.
+                // Byes are not changed: packets behind the last one that arrives cannot be counted.
                 if rng.u8(..20) == 0 && !matches!(decode(&datagram), Packet::SenderBye(_)) {
                     damaged += 1;
                     for _ in 0..rng.usize(1..32) {
@@ -31,8 +31,8 @@ fn flipped_bits_are_counted_corrupt_and_treated_as_lost() {
         );
         assert_true(seed, &watched, &sent);
         let packets = watched.statistics().packets;
-        // An even number of flips may undo itself, or leave no first byte of
-        // ours: then it is a packet lost, and a datagram of no known format.
+        // An even number of flips may cancel out, or change the first byte to none of ours. Then a
+        // packet is lost, and a datagram of unknown format arrives.
         let (corrupt, lost) = (packets.corrupt.unwrap(), packets.lost.unwrap());
         for count in [corrupt, lost] {
             assert!(count <= damaged, "seed {seed}: {packets:?}");
@@ -46,7 +46,7 @@ fn decode(datagram: &[u8]) -> Packet<'_> {
 }
 
 #[test]
-fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
+fn arbitrary_bytes_are_counted_and_do_not_affect_a_stream() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         let sent = random_frames(&mut rng, 20, 10_000);
@@ -57,7 +57,7 @@ fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
             |datagram, _| {
                 let mut noise = vec![0; rng.usize(..1_500)];
                 rng.fill(&mut noise);
-                // Half of it looks like ours at the beginning.
+                // Half of the datagrams begin like ours.
                 let like = rng.usize(..40).min(noise.len());
                 noise[..like].copy_from_slice(&datagram[..like]);
                 vec![datagram.to_vec(), noise]
@@ -68,7 +68,7 @@ fn arbitrary_bytes_are_counted_and_leave_a_stream_alone() {
     }
 }
 
-/// Packets with true checksums and false contents: whatever a body holds.
+/// Packets with correct checksums and false contents: any bytes in the body.
 #[test]
 fn arbitrary_bodies_with_correct_checksums_do_not_panic() {
     for seed in 0..300 {
@@ -88,7 +88,7 @@ fn arbitrary_bodies_with_correct_checksums_do_not_panic() {
                         }
                     }
                     sign(&mut false_one);
-                    // Numbers that nobody used yet, so that they are looked at.
+                    // Unused numbers, so that the packets are looked at.
                     let (header, _) = Packet::decode(datagram).unwrap();
                     let ahead = header.number.0 + rng.u32(100..1_000);
                     false_one[8..12].copy_from_slice(&ahead.to_be_bytes());
@@ -98,13 +98,13 @@ fn arbitrary_bodies_with_correct_checksums_do_not_panic() {
             )
         });
         assert_bounded(&format!("seed {seed}"), memory, MOST_MEMORY);
-        // What has a forged checksum of the frame itself may be shown; what
-        // was sent and is shown may not be changed.
+        // A frame with a forged frame checksum may be shown. A frame that was sent and shown may
+        // not be changed.
         let _ = serde_json::to_string(&watched.statistics()).unwrap();
     }
 }
 
-/// Makes the checksums of a datagram true.
+/// Corrects the checksums of a datagram.
 fn sign(datagram: &mut [u8]) {
     let all: Vec<u8> = [&datagram[..16], &datagram[20..]].concat();
     let crc = incomplete::crc32c(&all);

@@ -1,4 +1,4 @@
-//! Parity that lies.
+//! Forged parity.
 
 use super::*;
 use framegram_common::fec::Fec;
@@ -6,7 +6,7 @@ use framegram_common::seq::FrameSeq;
 use framegram_common::stats::Outcome;
 use framegram_common::wire::native::{MAX_CHUNKS, Parity};
 
-/// A lie about one thing, or about several.
+/// Makes one or more fields false.
 fn lie(parity: &mut Parity<'_>, shard: &mut Vec<u8>, rng: &mut Rng) {
     match rng.u8(..8) {
         0 => {
@@ -83,10 +83,9 @@ fn no_frame_is_called_intact_that_is_not_the_frame_sent() {
     }
 }
 
-/// Work for nothing: one chunk of one frame, and a code as long as can be
-/// claimed.
+/// Work for nothing: one chunk of one frame, and a code of the greatest length that can be claimed.
 #[test]
-fn one_datagram_does_not_draw_a_code_of_gigabytes() {
+fn one_datagram_does_not_cause_a_code_of_gigabytes() {
     for (counts, shards, size) in [
         (vec![1], MAX_CHUNKS, 60_000),
         (vec![1; 16], MAX_CHUNKS, 60_000),
@@ -101,7 +100,7 @@ fn one_datagram_does_not_draw_a_code_of_gigabytes() {
             let chunk = claim(FrameNumber(number), 200, 100, 0, &data);
             watched.take(&forger.datagram(&Packet::Chunk(chunk), START), START);
         }
-        // The frames above lack one of two chunks; of those below nothing came.
+        // The frames above lack one of two chunks. Nothing of the frames below arrived.
         for first in 0..32_u32 {
             let parity = Parity {
                 block: first as u16,
@@ -119,8 +118,8 @@ fn one_datagram_does_not_draw_a_code_of_gigabytes() {
     }
 }
 
-/// Whole work for one datagram: a long frame that lacks one chunk, and again
-/// and again one false shard to rebuild it from.
+/// All the work for one datagram: a long frame that lacks one chunk, and again and again one false
+/// shard to reconstruct it from.
 #[test]
 fn forged_parity_does_not_cause_unbounded_work() {
     let (data, shard) = (vec![0; 1_000], vec![0x5a; 1_030]);
@@ -149,7 +148,7 @@ fn forged_parity_does_not_cause_unbounded_work() {
     assert!(memory.taken < 64 << 20, "{memory:?}");
 }
 
-/// Blocks without number, shards without number, of frames that are waited for.
+/// Blocks and shards without limit, of frames that are waited for.
 #[test]
 fn memory_is_bounded_under_a_flood_of_parity() {
     for (shards, size) in [(MAX_CHUNKS, 30), (MAX_CHUNKS, 1_400), (64, 30_000)] {

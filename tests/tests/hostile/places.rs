@@ -1,4 +1,4 @@
-//! Strangers at a sender that admits viewers which come by themselves.
+//! Attackers of a sender that admits viewers which connect to it.
 
 use framegram_common::sender::{AcceptorConfig, Output, SILENCE};
 use framegram_common::wire::native::{Connect, NO_DESTINATION, ReceiverReport};
@@ -18,7 +18,7 @@ fn listening(max_peers: u16) -> Sender {
     Sender::new(config, STREAM, START)
 }
 
-/// Hands a packet in. Returns the answer, if there is one.
+/// Hands a packet to the sender. Returns the answer, if there is one.
 fn hand(sender: &mut Sender, from: SocketAddr, packet: &[u8], now: Duration) -> Option<Vec<u8>> {
     sender.handle_incoming(from, packet, now);
     let (mut answer, mut out) = (None, Vec::new());
@@ -34,7 +34,7 @@ fn hand(sender: &mut Sender, from: SocketAddr, packet: &[u8], now: Duration) -> 
     }
 }
 
-/// The packet of a viewer that wants to be served.
+/// The packet of a viewer that asks to be served.
 fn connect(viewer: u64, cookie: u64) -> Vec<u8> {
     let packet = Packet::Connect(Connect { viewer, cookie });
     let header = Header {
@@ -49,7 +49,7 @@ fn connect(viewer: u64, cookie: u64) -> Vec<u8> {
     datagram
 }
 
-/// Lets a viewer connect, as far as it is let. Returns whether it is served.
+/// Connects a viewer as far as the sender permits. Returns whether it is served.
 fn come(sender: &mut Sender, viewer: u64, from: SocketAddr, now: Duration) -> bool {
     let mut cookie = 0;
     loop {
@@ -63,7 +63,7 @@ fn come(sender: &mut Sender, viewer: u64, from: SocketAddr, now: Duration) -> bo
     }
 }
 
-/// Whether the viewer's report is taken.
+/// Whether the sender accepts the viewer's report.
 fn reports(sender: &mut Sender, viewer: u64, from: SocketAddr, now: Duration) -> bool {
     let foreign = |sender: &Sender| sender.statistics(now).admission.unwrap().foreign;
     let before = foreign(sender);
@@ -77,7 +77,7 @@ fn reports(sender: &mut Sender, viewer: u64, from: SocketAddr, now: Duration) ->
 }
 
 #[test]
-fn one_address_takes_all_places_only_while_nobody_else_wants_one() {
+fn one_address_takes_all_slots_only_while_nobody_else_wants_one() {
     let mut sender = listening(16);
     for port in 1..=16 {
         let free = come(
@@ -89,7 +89,7 @@ fn one_address_takes_all_places_only_while_nobody_else_wants_one() {
         assert!(free, "{port}: free places are for anyone");
     }
     assert!(!come(&mut sender, 17, at(66, 17), START), "all are taken");
-    // Others are let in until all have as many.
+    // Others are admitted until all have equally many.
     for host in 1..=15 {
         let now = START + SILENCE / 2;
         assert!(come(&mut sender, 100 + u64::from(host), at(host, 9), now));
@@ -113,7 +113,7 @@ fn two_households_share_what_there_is() {
     assert_eq!(came.count(), 0, "nobody is turned out in turns");
 }
 
-/// All addresses of a network that one household has are one.
+/// All addresses of a network that one household has count as one.
 #[test]
 fn a_prefix_of_ipv6_is_one_address() {
     let mut sender = listening(4);
@@ -132,8 +132,7 @@ fn a_prefix_of_ipv6_is_one_address() {
     ));
 }
 
-/// Whoever proved an address once cannot keep the stream flowing to it under a
-/// forged one.
+/// A viewer that proved an address once cannot keep the stream flowing to it from a forged address.
 #[test]
 fn a_request_without_proof_takes_no_slot() {
     let mut sender = listening(1);
@@ -151,7 +150,7 @@ fn a_request_without_proof_takes_no_slot() {
     }
     assert!(kept < SILENCE, "the place was kept for {kept:?}");
 
-    // Reports do, and so does a cookie that came back.
+    // A report counts, and so does a cookie that was returned.
     assert!(come(&mut sender, viewer, from, START));
     for tick in 1..60 {
         let now = START + SILENCE / 2 * tick;

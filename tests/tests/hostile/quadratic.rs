@@ -1,12 +1,12 @@
-//! Work grows with what arrives, and not with its square. What is asked of the
-//! allocator is counted, so no clock is needed.
+//! Work grows linearly with what arrives, and not with its square. The tests count what is
+//! requested from the allocator, so they need no clock.
 
 use framegram_common::wire::raw::{Joined, Joiner};
 use framegram_common::wire::rtp_jpeg::{Assembly, Fragment, Kind, Sampling};
 
 use super::*;
 
-/// The end comes first, and then others over one another, without the first.
+/// The end of the frame arrives first, then overlapping fragments, and never the first one.
 #[test]
 fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
     let kind = Kind {
@@ -39,7 +39,7 @@ fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
     assert!(memory.taken < most, "{} bytes were taken", memory.taken);
 }
 
-/// The largest datagram, full of the shortest that looks like a JPEG.
+/// The largest datagram, full of the shortest bytes that look like a JPEG.
 #[test]
 fn a_datagram_full_of_tiny_jpegs_is_copied_once() {
     let tiny = [0xff, 0xd8, 0xff, 0xd9];

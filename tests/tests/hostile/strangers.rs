@@ -1,5 +1,5 @@
-//! Whoever sends to a viewer from elsewhere, or in the sender's name: nobody is
-//! sent more than came from there, and a stream goes on as it was.
+//! Attackers that send to a viewer from other addresses, or from the sender's forged one. No
+//! address is sent more than came from there, and the stream goes on as before.
 
 mod blind;
 mod flood;
@@ -22,23 +22,23 @@ fn stranger() -> SocketAddr {
     SocketAddr::from(([198, 51, 100, 7], 7))
 }
 
-/// A sender and a viewer, with others in between.
+/// A sender and a viewer, and attackers between them.
 struct Stage {
     transmitter: Sender,
     receiver: Receiver,
     now: Duration,
-    /// Where the sender is.
+    /// The sender's address.
     at: SocketAddr,
-    /// Whether the viewer hears the sender, and the sender the viewer.
+    /// Whether the viewer hears the sender, and whether the sender hears the viewer.
     forth: bool,
     back: bool,
     frame_due: Duration,
-    /// One above the highest number of each channel that the sender used.
+    /// The next number of each channel: one above the highest that the sender used.
     next: [u64; 3],
     frames: u64,
     shown: Vec<u64>,
     ended: bool,
-    /// Bytes that came from each address, and that went there.
+    /// Bytes that came from each address, and bytes that were sent there.
     came: BTreeMap<SocketAddr, u64>,
     went: BTreeMap<SocketAddr, u64>,
     rng: Rng,
@@ -49,7 +49,7 @@ impl Stage {
         Self::before(Some(INTERVAL))
     }
 
-    /// Whose sender knows the time from frame to frame, or does not.
+    /// A stage whose sender knows this frame interval, or none.
     fn before(interval: Option<Duration>) -> Self {
         let config = sender::Config {
             interval,
@@ -129,7 +129,7 @@ impl Stage {
         self.frame_due = self.now;
     }
 
-    /// Something comes from an address, and what it draws goes out.
+    /// A datagram arrives from an address, and the answers go out.
     fn arrive(&mut self, from: SocketAddr, datagram: &[u8]) {
         *self.came.entry(from).or_default() += datagram.len() as u64;
         self.receiver.handle_datagram(from, datagram, self.now);
@@ -161,8 +161,7 @@ impl Stage {
         }
     }
 
-    /// A packet of the stream from this address, `ahead` of the next number of
-    /// its channel.
+    /// A packet of the stream arrives from this address, `ahead` of the next number of its channel.
     fn forge(&mut self, from: SocketAddr, packet: &Packet<'_>, ahead: u64) {
         let header = Header {
             stream: STREAM as u32,
@@ -201,8 +200,8 @@ impl Stage {
     }
 }
 
-/// What one packet of each kind says at worst, with its lead over the numbers
-/// of its channel.
+/// One packet of each kind with its worst contents, and how far it is ahead of the numbers of its
+/// channel.
 fn attack(stage: &Stage, row: usize) -> (&'static str, Vec<(Packet<'static>, u64)>) {
     static DATA: [u8; 100] = [0; 100];
     let totals = stage.totals();
@@ -293,7 +292,7 @@ fn no_packet_from_elsewhere_changes_a_stream() {
             stage.play(30);
             let (name, packets) = attack(&stage, row);
             for (packet, ahead) in &packets {
-                // In good order too, where only the address is wrong.
+                // In sequence too, where only the address is wrong.
                 stage.forge(stranger(), packet, ahead * lead);
             }
             stage.play(60);
@@ -319,7 +318,7 @@ fn no_packet_from_elsewhere_changes_a_stream() {
 }
 
 #[test]
-fn no_leap_in_the_senders_name_freezes_or_ends_a_stream_or_pollutes_its_figures() {
+fn no_forged_jump_freezes_or_ends_a_stream_or_distorts_its_figures() {
     for row in 0..ROWS {
         let mut stage = Stage::new();
         stage.play(30);
@@ -341,7 +340,7 @@ fn no_leap_in_the_senders_name_freezes_or_ends_a_stream_or_pollutes_its_figures(
     }
 }
 
-/// A forged bye in good order: the next number, the true counts.
+/// A forged bye in sequence, with the next number and the true counts.
 #[test]
 fn a_bye_counts_only_when_no_media_follows_it() {
     for interval in [Some(INTERVAL), None] {
@@ -368,7 +367,7 @@ fn a_bye_counts_only_when_no_media_follows_it() {
     }
 }
 
-/// The sender's host takes another address, and its numbers go on.
+/// The sender's host gets another address, and its numbers continue.
 #[test]
 fn a_sender_that_moves_is_followed_within_a_fifth_of_a_second() {
     for back in [true, false] {
@@ -394,10 +393,9 @@ fn a_sender_that_moves_is_followed_within_a_fifth_of_a_second() {
     }
 }
 
-/// The sender stands still, and somebody who knows where its numbers are goes
-/// on in its place.
+/// The sender pauses, and an attacker who knows its packet numbers continues in its place.
 #[test]
-fn nobody_takes_the_place_of_a_sender_that_is_held_up_and_answers() {
+fn nobody_displaces_a_delayed_sender_that_answers() {
     for pause in [250, 500, 1_000] {
         let mut stage = Stage::new();
         stage.play(30);
@@ -424,14 +422,14 @@ fn nobody_takes_the_place_of_a_sender_that_is_held_up_and_answers() {
     }
 }
 
-/// The sender has just begun, or has played for long, and pauses. Two packets in
-/// sequence come from elsewhere, as if it had moved. While its answers may still
-/// be under way, and once it has answered, that proves nothing.
+/// The sender has just begun, or has sent for long, and pauses. Two packets in sequence come from
+/// another address, as if the sender had moved. That proves nothing while the sender's answers may
+/// still be on their way, and nothing once it has answered.
 #[test]
 fn two_packets_in_sequence_take_no_stream_from_a_sender_that_answers_or_had_no_time_to() {
     for (frames, answers) in [(1, true), (2, true), (30, true), (2, false), (10, false)] {
         for pause in [110, 150, 1_000] {
-            // So long its answers may be under way.
+            // For this long, the sender's answers may be on their way.
             if pause > 150 && !answers {
                 continue;
             }
@@ -457,10 +455,10 @@ fn two_packets_in_sequence_take_no_stream_from_a_sender_that_answers_or_had_no_t
     }
 }
 
-/// All outages that a person sees, at all frame rates: numbers go on far
-/// ahead, and are believed at once.
+/// All outages that a person notices, at all frame rates: the numbers continue far ahead, and are
+/// accepted at once.
 #[test]
-fn a_stream_goes_on_after_any_outage_at_once() {
+fn a_stream_continues_at_once_after_any_outage() {
     for (seconds, interval) in [
         (1, 33_333),
         (60, 33_333),

@@ -1,18 +1,17 @@
-//! A machine's own addresses: those that look like others, and those that
-//! change while a stream runs.
+//! A machine's own addresses: those that look like others, and those that change during a stream.
 
 use nix::sys::signal::Signal;
 
 use framegram_tests::hosts::{Hosts, INTERFACE, SENDER_IPS, VIEWER_IPS};
 use framegram_tests::program::{Ended, PATIENT, Program};
 
-/// What Ethernet carries.
+/// The MTU of Ethernet.
 const ETHERNET: u32 = 1_500;
 
-/// Frames a second of the streams here.
+/// Frames per second of these streams.
 const FPS: u64 = 30;
 
-/// How long they last. What changes does so once they are seen.
+/// Their duration. Addresses change once frames are shown.
 const LASTING: &str = "--duration 7s";
 
 const SOURCE: &str = "pattern:320x180@30";
@@ -20,9 +19,8 @@ const SOURCE: &str = "pattern:320x180@30";
 /// The sender's and the viewer's address after the change.
 const MOVED: [&str; 2] = ["10.77.5.21", "10.77.5.22"];
 
-/// Frames of the first second may be over before the viewer follows, as many
-/// again take the machine's processes to start; beyond these, what is lost is
-/// lost by the change.
+/// Frames of the first second may be over before the viewer follows the stream, and starting the
+/// processes may cost as many again. All further lost frames were lost by the change.
 const BEGINNING: u64 = FPS;
 
 fn viewer(hosts: &Hosts, arguments: &str) -> Program {
@@ -41,7 +39,7 @@ fn followed(viewer: &mut Program) {
     viewer.wait_for("It is the native format");
 }
 
-/// That the stream was away for no longer than this many seconds.
+/// Asserts that the stream was interrupted for no longer than this many seconds.
 fn assert_away_at_most(seconds: u64, sender: &Ended, viewer: &Ended) {
     let sent = sender.count("frames.captured");
     let intact = viewer.count("frames.intact");

@@ -1,4 +1,4 @@
-//! Sender and viewer on two clocks that are set apart.
+//! Sender and viewer with clocks that differ.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,8 +11,7 @@ pub(crate) fn are_there() -> bool {
     tried.is_ok_and(|status| status.success())
 }
 
-/// The words of a command that enters a time namespace whose monotonic clock is
-/// ahead by this.
+/// The command that enters a time namespace whose monotonic clock is ahead by `ahead`.
 fn other_clock(ahead: Duration) -> Vec<String> {
     let seconds = ahead.as_secs().to_string();
     let words = ["unshare", "--time", "--monotonic", &seconds];
@@ -20,7 +19,7 @@ fn other_clock(ahead: Duration) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// By how much this program's monotonic clock is ahead of the machine's own.
+/// How far this program's monotonic clock is ahead of the machine's own.
 fn own_offset() -> Duration {
     let offsets = std::fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default();
     let mut lines = offsets.lines().map(|line| line.split_whitespace());
@@ -32,8 +31,8 @@ fn own_offset() -> Duration {
 
 pub(crate) fn two_clocks_set_apart_are_told_from_one_and_joined_within_the_uncertainty() {
     let ahead = Duration::from_secs(1_000);
-    // A namespace counts from the machine's own clock, and this program may be
-    // in one already.
+    // A namespace's offset is relative to the machine's own clock, and this program may be in a
+    // time namespace already.
     let starter = other_clock(own_offset() + ahead);
     let starter: Vec<_> = starter.iter().map(String::as_str).collect();
     let (_, viewer) = play(&starter);
@@ -44,7 +43,7 @@ pub(crate) fn two_clocks_set_apart_are_told_from_one_and_joined_within_the_uncer
     let off = figure("clock.offset_ms") + ahead.as_secs_f64() * 1e3;
     let uncertainty = figure("clock.uncertainty_ms");
     assert!(off.abs() <= uncertainty, "{:#}", viewer.report);
-    // It is still a measurement: all this is on one machine.
+    // It is still a measurement, because both programs are on one machine.
     assert!(uncertainty < 100.0, "{:#}", viewer.report);
     for stage in ["capture_to_shown", "sent_to_complete", "one_way"] {
         let delay = figure(&format!("delays_ms.{stage}.p95"));

@@ -1,4 +1,4 @@
-//! What a packet filter drops, on the way and on the sender's own machine.
+//! What a packet filter drops, on the way and on the sender's machine.
 
 use framegram_tests::hosts::{Hosts, VIEWER_IPS};
 use framegram_tests::measuring::{LOG, assert_equal, check, recorded, wait_for_rows};
@@ -13,7 +13,7 @@ fn stopped_in_midst(sender: Start) -> Ended {
     sender.end().well()
 }
 
-/// A stream between two hosts whose sender does this harm, and writes it down.
+/// Plays a stream between two hosts. The sender has this impairment, and writes it to a log.
 fn play(hosts: &Hosts, harm: &str) -> (Ended, Ended) {
     let line = format!("{}:5005 --headless --once --wait 30s", VIEWER_IPS[0]);
     let mut viewer = hosts.viewer(&line).run();
@@ -36,8 +36,8 @@ pub(crate) fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_
         "nft add rule ip filter input udp dport 5005 numgen random mod 100 < 5 \
          counter name dropped drop",
     );
-    // Sent one by one: of datagrams that are handed over together a filter sees
-    // one.
+    // The datagrams are sent one by one, because a filter sees datagrams that are handed over
+    // together as one.
     let (sender, viewer) = play(&hosts, "seed=0");
     let counted = hosts.run_by_viewer("nft list counter ip filter dropped");
     let mut words = counted.split_whitespace();
@@ -48,8 +48,8 @@ pub(crate) fn what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_
         .and_then(|count| count.parse().ok())
         .expect(&counted);
     assert!(dropped > 5, "{counted}");
-    // Byes behind the last one that came are dropped, or come when the
-    // viewer has ended: it knows of none, and of all before them.
+    // Byes behind the last packet that arrived are dropped, or arrive after the viewer has ended.
+    // The viewer knows all packets before them, and none of these byes.
     let tail = sender.count("packets.sent") - viewer.count("packets.sent");
     let lost = viewer.count("packets.lost");
     let all = lost..=lost + tail;

@@ -1,5 +1,5 @@
-//! Several hosts on one machine, or several clocks: in namespaces, which only
-//! root may make. Without root these tests are reported as ignored.
+//! Several hosts on one machine, or several clocks, in namespaces that only root may create.
+//! Without root these tests are reported as ignored.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 

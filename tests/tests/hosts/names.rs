@@ -1,6 +1,5 @@
-//! Names on the local network, where anybody may answer and ask: what is
-//! listed is no more than a name, what is heard is not kept, and nobody is
-//! answered alone.
+//! Names on the local network, where anybody may answer and ask. What is listed is no more than a
+//! name, what is heard is not kept, and nobody is answered by unicast.
 
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -32,14 +31,14 @@ fn record(name: &[u8], kind: u16, data: &[u8]) -> Vec<u8> {
     [name, &kind, &[0, 1], &[0, 0, 17, 148], &len, data].concat()
 }
 
-/// What is answered of a sender with this name, at this address.
+/// The answer for a sender with this name at this address.
 fn answer(instance: &str, address: Ipv4Addr) -> Vec<u8> {
     let service = name(&["_framegram", "_udp", "local"]);
     let full = name(&[instance, "_framegram", "_udp", "local"]);
     message(&[record(&service, 12, &full), told(instance, address)])
 }
 
-/// The part of it that nobody lists services by.
+/// The records of the answer without the one by which services are listed.
 fn told(instance: &str, address: Ipv4Addr) -> Vec<u8> {
     let full = name(&[instance, "_framegram", "_udp", "local"]);
     let host = name(&[instance, "local"]);
@@ -52,7 +51,7 @@ fn told(instance: &str, address: Ipv4Addr) -> Vec<u8> {
     .concat()
 }
 
-/// The answers that these are: three, and one for each that stands before.
+/// A message of these answers. The last one has three records, and each one before it has one.
 fn message(records: &[Vec<u8>]) -> Vec<u8> {
     let count = u8::try_from(2 + records.len()).unwrap();
     let header = [0, 0, 0x84, 0, 0, 0, 0, count, 0, 0, 0, 0];
@@ -79,7 +78,7 @@ fn neighbour(network: &Segment, host: u8, port: u16) -> UdpSocket {
     })
 }
 
-/// What comes to a socket within this many tenths of a second, from that host.
+/// The datagrams that arrive at a socket from that host within this many tenths of a second.
 fn heard(socket: &UdpSocket, host: u8, tenths: u32) -> Vec<Vec<u8>> {
     let from: Ipv4Addr = Segment::v4(host).parse().unwrap();
     let mut heard = Vec::new();
@@ -99,7 +98,7 @@ fn heard(socket: &UdpSocket, host: u8, tenths: u32) -> Vec<Vec<u8>> {
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-8.3>).
 const ANNOUNCEMENTS: usize = 2;
 
-/// A sender that has announced its name for the last time.
+/// A sender that has made its last announcement.
 fn announced(network: &Segment) -> Program {
     let neighbour = neighbour(network, 1, PORT);
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");

@@ -19,7 +19,7 @@ fn viewer(network: &Segment, host: u8, arguments: &str) -> Program {
     viewer
 }
 
-/// Sends some frames to viewers that listen at `at`, each with its host.
+/// Sends some frames to viewers that listen at `at`, each on its own host.
 fn play(network: &Segment, at: &str, sending: &str) -> (Ended, Vec<Ended>) {
     let viewers = VIEWERS.map(|host| viewer(network, host, &format!("{at} --once")));
     let arguments = format!("--frames {FRAMES} pattern:320x180@30 {sending}");
@@ -28,7 +28,7 @@ fn play(network: &Segment, at: &str, sending: &str) -> (Ended, Vec<Ended>) {
     (sender, viewers.map(|viewer| viewer.end().well()).into())
 }
 
-/// Asserts that every viewer got every datagram that the sender sent but once.
+/// Asserts that every viewer got every datagram, and that the sender sent each only once.
 fn assert_one_for_all((sender, viewers): &(Ended, Vec<Ended>)) {
     for viewer in viewers {
         assert_eq!(viewer.count("frames.intact"), FRAMES, "{:#}", viewer.report);

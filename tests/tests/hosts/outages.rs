@@ -1,4 +1,4 @@
-//! The network is away for some seconds.
+//! The network fails for some seconds.
 
 use framegram_tests::hosts::{Hosts, INTERFACE, SENDER_IPS, VIEWER_IPS};
 use framegram_tests::outage::{SOURCE, assert_back, both, viewing};
@@ -19,7 +19,7 @@ fn between(hosts: &Hosts, pull: bool) -> (Program, Program) {
     both(sender, hosts.viewer(&viewing(&to)), pull)
 }
 
-/// Takes the cable out at the sender, and puts it in again.
+/// Unplugs the cable at the sender, and plugs it in again.
 fn without_cable(pull: bool) {
     let hosts = Hosts::new(1_500);
     let (sender, viewer) = between(&hosts, pull);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use framegram_tests::hosts::{Hosts, VIEWER_IPS};
 use framegram_tests::program::{Ended, PATIENT, Program};
 
-/// IP packets of this many bytes pass a path that has become narrow.
+/// The path MTU after the path has narrowed, in bytes.
 const NARROW: u64 = 1_300;
 
 /// Bytes of the headers of IPv4 and UDP.
@@ -22,12 +22,13 @@ fn listening(hosts: &Hosts, arguments: &str) -> Program {
 
 fn send(hosts: &Hosts, source: &str, seconds: u32) -> Program {
     let to = format!("{}:5005", VIEWER_IPS[0]);
-    // Sent one by one: of datagrams that are handed over together a filter sees one.
+    // The datagrams are sent one by one, because a filter sees datagrams that are handed over
+    // together as one.
     let arguments = format!("--duration {seconds}s --impair seed=0");
     hosts.sender(&arguments).with([source, &to]).run()
 }
 
-/// What the sender's report says of the path to its only viewer.
+/// A value in the sender's report about the path to its only viewer.
 fn found(sender: &Ended, name: &str) -> u64 {
     sender.count(&format!("path_mtu.0.{name}"))
 }
@@ -70,13 +71,13 @@ pub(crate) fn the_picture_is_back_within_a_second_when_a_path_silently_carries_l
         assert!(found(&sender, "datagram") <= NARROW - HEADERS);
         assert!(sender.said.contains("do not arrive"), "{}", sender.said);
         let away = longest_gap(&viewer);
-        // Nothing else takes the picture away for so long.
+        // Nothing else interrupts the picture for so long.
         assert!((0.2..1.0).contains(&away), "away for {away} s, MTU {mtu}");
         assert_eq!(hosts.fragments(), 0);
     }
 }
 
-/// From now on longer IP packets to the viewer vanish.
+/// From now on, the path drops longer IP packets to the viewer silently.
 fn narrow(hosts: &Hosts) {
     hosts.run_by_viewer("nft add table ip filter");
     hosts.run_by_viewer("nft add chain ip filter input { type filter hook input priority 0 ; }");
@@ -85,7 +86,7 @@ fn narrow(hosts: &Hosts) {
     ));
 }
 
-/// The longest time in seconds from one frame that was shown to the next.
+/// The longest time between two shown frames, in seconds.
 fn longest_gap(viewer: &Ended) -> f64 {
     let table = String::from_utf8(viewer.file("frames.csv")).expect("text");
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());

@@ -12,8 +12,8 @@ pub(crate) fn a_sender_is_found_by_its_name() {
     let arguments = format!("{SOURCE} --listen :5005 --announce kitchen");
     let mut sender = network.start(0, SENDER, &arguments).run();
     sender.wait_for("To connect, type");
-    // On an idle network the first question may come before the name is
-    // announced, and the next one later than a person waits for a list.
+    // On an idle network, the first query may be sent before the name is announced, and the next
+    // one later than a person waits for a list.
     let viewer = network
         .start(
             1,
@@ -80,7 +80,7 @@ pub(crate) fn a_viewer_behind_a_nat_gets_the_stream() {
     );
     let viewer = home.at_home(VIEWER, &arguments).run().end().well();
     assert_eq!(viewer.count("frames.intact"), 40, "{:#}", viewer.report);
-    // The sender knows nothing but the router, and hears the viewer's reports.
+    // The sender knows only the router, and hears the viewer's reports.
     sender.wait_for(&format!("the viewer at {}:", Home::ROUTER));
     until("the viewer's leave", || {
         sender.said().contains("left").then_some(())

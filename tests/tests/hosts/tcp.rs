@@ -6,7 +6,7 @@ use framegram_lab::impair::Impairment;
 use framegram_tests::hosts::{Hosts, VIEWER_IPS};
 use framegram_tests::program::Ended;
 
-/// A stream between two hosts: what sender and viewer say.
+/// Plays a stream between two hosts. Returns the ended sender and viewer.
 fn play(hosts: &Hosts, sending: &str, viewing: &str) -> (Ended, Ended) {
     let mut viewer = hosts.viewer(&format!("--headless --once {viewing}")).run();
     viewer.wait_for("Waiting for a stream");
@@ -26,7 +26,7 @@ pub(crate) fn a_stream_passes_where_no_udp_does() {
     }
     let source = "pattern:320x180@30 --frames 60";
     let (sender, viewer) = play(&hosts, &format!("{source} --transport tcp"), "");
-    // Frames that come before the connection is there are replaced.
+    // Frames that are captured before the connection is open are replaced.
     assert!(sender.count("frames.sent") > 0);
     assert_eq!(viewer.count("frames.intact"), sender.count("frames.sent"));
     assert_eq!(viewer.value("stream.transport"), "tcp");
@@ -44,7 +44,7 @@ pub(crate) fn over_a_path_with_loss_tcp_delivers_every_sent_frame_complete() {
     let (sender, viewer) = play(&hosts, &format!("{source} --transport tcp"), "");
     assert_eq!(viewer.count("packets.lost"), 0);
     assert_eq!(viewer.count("frames.intact"), sender.count("frames.sent"));
-    // The same path below UDP: it does lose, and in the share it should.
+    // The same path with UDP: it does lose packets, in the intended share.
     let unrepaired = format!("{source} --fec off --no-retransmit");
     let (_, viewer) = play(&hosts, &unrepaired, "--latency 500ms");
     let lost = viewer.count("packets.lost") as f64 / viewer.count("packets.sent") as f64;

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
 use framegram_tests::program::{Ended, PATIENT, Program, footage, media, until};
 
-/// What Ethernet carries.
+/// The MTU of Ethernet.
 const ETHERNET: u32 = 1_500;
 
 fn listening(hosts: &Hosts, arguments: &str) -> Program {
@@ -154,7 +154,7 @@ pub(crate) fn a_broadcast_reaches_the_viewer() {
 pub(crate) fn the_viewer_tells_the_command_that_reaches_it() {
     let hosts = Hosts::new(ETHERNET);
     let mut viewer = listening(&hosts, "--once");
-    // Lines are written by a thread of their own: one after another.
+    // Another thread writes the lines, one after another.
     viewer.wait_for(&format!("framegram-send camera {}:5005", VIEWER_IPS[0]));
     viewer.signal(Signal::SIGTERM);
     let _ = viewer.end().well();
@@ -162,7 +162,7 @@ pub(crate) fn the_viewer_tells_the_command_that_reaches_it() {
 
 pub(crate) fn an_unreachable_network_does_not_end_a_stream_that_runs() {
     let hosts = Hosts::new(ETHERNET);
-    // Nobody has this address: the cable is there, the neighbour is not.
+    // No host has this address: the cable is there, the neighbour is not.
     let sender = hosts
         .sender("--frames 60 pattern:160x90@30 10.77.5.9:5005")
         .run()
@@ -179,8 +179,8 @@ fn dropped(hosts: &Hosts) -> u64 {
     count.map_or(0, |count| count.parse().expect("a count"))
 }
 
-/// Longer than a patient viewer waits for a frame: what it lacks until then is
-/// sent again.
+/// Longer than a patient viewer waits for a frame. What the frame lacks until then is
+/// retransmitted.
 const REFUSED: Duration = Duration::from_secs(1);
 
 pub(crate) fn what_the_senders_own_firewall_refuses_is_not_blamed_on_the_network() {

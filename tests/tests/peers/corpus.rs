@@ -1,5 +1,5 @@
-//! Odd JPEGs through both programs, a folder in and a Y4M out: each is shown,
-//! with the samples that `djpeg` and FFmpeg decode.
+//! Unusual JPEGs through both programs, from a folder into a Y4M file. Each is shown with the
+//! samples that `djpeg` and FFmpeg decode.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use framegram_tests::program::{PATIENT, SENDER, Start, VIEWER};
 
 use super::{address, djpeg};
 
-/// The most that FFmpeg's arithmetic differs by.
+/// The greatest difference that FFmpeg's arithmetic makes.
 const LEVELS: u8 = 3;
 
 #[test]
@@ -27,7 +27,8 @@ fn thousands_of_unusual_jpegs_pass_through_both_programs() {
     through_the_programs(9..300);
 }
 
-/// For each sampling, since a Y4M has but one, and one size: JPEGs by seed.
+/// Sends JPEGs chosen by seed, separately for each sampling, because a Y4M file has one sampling
+/// and one size.
 fn through_the_programs(seeds: std::ops::Range<u64>) {
     for (group, sampling) in SAMPLINGS.iter().enumerate() {
         let size = (33 + 5 * group, 61 - 3 * group);
@@ -89,7 +90,7 @@ fn compare(odd: &[Oddities], recorded: &[Vec<u8>]) {
     }
 }
 
-/// The luma that FFmpeg decodes, where it is as liberal.
+/// The luma that FFmpeg decodes, if FFmpeg accepts the JPEG.
 fn ffmpeg(odd: &Oddities) -> Option<Vec<u8>> {
     let plain = odd.stray.0.is_empty() && odd.stray.1.is_empty() && !odd.is_beyond_djpeg();
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! JPEGs as they are found: thousands of odd ones beside libjpeg's own `djpeg`.
-//! What it decodes is a picture here too, and the same one.
+//! JPEGs as they occur: thousands of unusual ones, compared with libjpeg's own `djpeg`. What
+//! `djpeg` decodes is a picture here too, and the same one.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -10,16 +10,16 @@ use framegram_common::jpeg::clean;
 use framegram_media::{Decoder, Planes, vet};
 use framegram_tests::odd_jpeg::{Oddities, coded_otherwise};
 
-/// JPEGs that are tried in all.
+/// The number of JPEGs that are tried.
 const TRIALS: u64 = 3_000;
 
-/// Pixels as red, green and blue, width and height, as `djpeg` decodes them; it
-/// tells warnings, and decodes all the same.
+/// RGB pixels, width and height, as decoded by `djpeg`. It prints warnings, but decodes
+/// nevertheless.
 fn djpeg(jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     run(jpeg, &["-ppm"])
 }
 
-/// The same in the colours that the arguments ask for.
+/// The same in the colours that the arguments select.
 pub(super) fn run(jpeg: &[u8], arguments: &[&str]) -> Option<(Vec<u8>, usize, usize)> {
     let mut child = Command::new("djpeg")
         .args(["-dct", "int"])
@@ -32,7 +32,7 @@ pub(super) fn run(jpeg: &[u8], arguments: &[&str]) -> Option<(Vec<u8>, usize, us
     let mut input = child.stdin.take().unwrap();
     let jpeg = jpeg.to_vec();
     let writer = thread::spawn(move || {
-        // It may give up before it has read all.
+        // It may stop before it has read everything.
         let _ = input.write_all(&jpeg);
     });
     let output = child.wait_with_output().unwrap().stdout;
@@ -51,7 +51,7 @@ pub(super) fn run(jpeg: &[u8], arguments: &[&str]) -> Option<(Vec<u8>, usize, us
     (pixels.len() == 3 * width * height).then_some((pixels, width, height))
 }
 
-/// The same by the one decoder of the programs.
+/// The same with the programs' decoder.
 fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     let image = decoder.decode_whole(jpeg).ok()?;
     let pixels = image.pixels.iter().flat_map(|word| {
@@ -61,7 +61,7 @@ fn decoded(decoder: &mut Decoder, jpeg: &[u8]) -> Option<(Vec<u8>, usize, usize)
     Some((pixels.collect(), image.width, image.height))
 }
 
-/// As seeds, shared out to as many threads as there are processors.
+/// Distributes the seeds over as many threads as there are processors.
 fn in_threads(try_one: impl Fn(u64) + Sync) {
     let threads = thread::available_parallelism().map_or(1, usize::from) as u64;
     let try_one = &try_one;
@@ -85,7 +85,7 @@ fn jpegs_that_djpeg_decodes_give_the_same_picture() {
         let mut decoder = Decoder::new().unwrap();
         let own = decoded(&mut decoder, &jpeg);
         assert_eq!(own.as_ref(), Some(&known), "seed {seed}: {odd:?}");
-        // As it is sent, by whatever door it came in.
+        // As it is sent, whatever source it came from.
         let sent = clean(&jpeg.into()).unwrap();
         assert!(vet(&sent, true).is_ok(), "seed {seed}: {odd:?}");
         assert!(sent.ends_with(&[0xff, 0xd9]), "seed {seed}: {odd:?}");
@@ -94,7 +94,7 @@ fn jpegs_that_djpeg_decodes_give_the_same_picture() {
             Some(known),
             "seed {seed}: {odd:?}"
         );
-        // Out of the other sinks.
+        // As the other sinks write it.
         decoder
             .decode_planes(&sent, &mut Planes::default())
             .unwrap();
@@ -127,7 +127,7 @@ fn a_jpeg_that_lacks_at_most_one_row_is_a_picture() {
         let mut rng = Rng::with_seed(seed);
         let mut odd = Oddities::draw(&mut rng);
         odd.missing_rows = rng.usize(0..3).min(odd.rows());
-        // With restart markers counted otherwise it is not told from a gap.
+        // A restart marker with an unexpected number cannot be distinguished from a gap.
         (odd.first_restart, odd.extra_restart) = (0, false);
         let sent = clean(&odd.write().into()).unwrap();
         let is_picture = odd.missing_rows <= 1;

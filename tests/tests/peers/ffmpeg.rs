@@ -9,7 +9,7 @@ use framegram_tests::relay::Relay;
 
 use super::{FRAMES, LOSS, Peer, address, assert_scans, clip, send, split, viewer};
 
-/// A clip to `address`, as it is.
+/// FFmpeg sends a clip to `address`, unchanged.
 fn sends(folder: &Path, clip: &[Vec<u8>], address: SocketAddr) -> Peer {
     std::fs::write(folder.join("clip.mjpeg"), clip.concat()).unwrap();
     Peer::start(
@@ -81,10 +81,10 @@ fn to_ffmpeg(size: (usize, usize), sliced: bool) {
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(size, Subsampling::Yuv420, sliced);
     let address = address();
-    // The description comes with the first frame of a stream.
+    // The description is written with the first frame of a stream.
     let first = send(&clip[..1], address, "--wire rtp --sdp x.sdp");
     std::fs::write(folder.path().join("x.sdp"), first.file("x.sdp")).unwrap();
-    // What it needs to begin, it may take from frames that it does not show.
+    // It may use frames for probing that it does not show.
     let enough = FRAMES / 2;
     let peer = Peer::start(
         folder.path(),

@@ -8,7 +8,7 @@ use framegram_tests::relay::Relay;
 
 use super::{FRAMES, LOSS, Peer, address, assert_scans, clip, files, send, slices, split, viewer};
 
-/// What GStreamer packs goes to `address`, and into files.
+/// GStreamer sends its RTP packets to `address`, and writes the JPEGs to files.
 fn sends(
     folder: &std::path::Path,
     raw: &str,
@@ -27,7 +27,7 @@ fn sends(
     )
 }
 
-/// What arrives at `address` becomes files.
+/// GStreamer writes what arrives at `address` to files.
 fn receives(folder: &std::path::Path, caps: &str, address: SocketAddr) -> Peer {
     let (host, port) = (address.ip(), address.port());
     Peer::start(
@@ -86,7 +86,7 @@ fn what_gstreamer_sends_is_shown_in_full_hd() {
 }
 
 #[test]
-fn above_2040_pixels_the_session_description_tells_the_size() {
+fn above_2040_pixels_the_size_comes_from_the_session_description() {
     from_gstreamer("I420", (2560, 128), (2560, 128), "--sdp SDP");
 }
 
@@ -171,7 +171,7 @@ fn gstreamer_gets_what_a_bad_link_leaves() {
     let clip = clip((640, 360), Subsampling::Yuv420, true);
     let sender = send(&clip, near, "--wire rtp");
     assert_eq!(sender.count("frames.sent"), FRAMES as u64);
-    // It hands damaged frames on; what is asked here is that it goes on.
+    // It passes damaged frames on. This test only checks that it continues.
     until("GStreamer to write what it got", || {
         (files(folder.path(), "got").len() > FRAMES / 3).then_some(())
     });

@@ -24,16 +24,16 @@ use framegram_send::source::Content;
 use framegram_tests::peer::Peer;
 use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER};
 
-/// Frames of a clip: more than a peer's probing takes.
+/// Frames of a clip: more than a peer uses for probing.
 const FRAMES: usize = 40;
 
 /// The share of datagrams that a bad link loses.
 const LOSS: f64 = 0.02;
 
-/// Time from frame to frame.
+/// Frame interval.
 const INTERVAL: Duration = Duration::from_millis(25);
 
-/// An address with a port of its own, and the next one for reports.
+/// An address with its own port. The next port is for reports.
 fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(6_000);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
@@ -41,7 +41,7 @@ fn address() -> SocketAddr {
     (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
 }
 
-/// A moving clip, each frame a JPEG, in restart slices or not.
+/// A moving clip of JPEGs, with or without restart slices.
 fn clip((width, height): (usize, usize), sampling: Subsampling, slices: bool) -> Vec<Vec<u8>> {
     let mut encoder = Encoder::new(Settings {
         quality: Some(70),
@@ -63,17 +63,17 @@ fn clip((width, height): (usize, usize), sampling: Subsampling, slices: bool) ->
     frames.collect()
 }
 
-/// The JPEGs in a file that holds one after another.
+/// The JPEGs in a file that contains one after another.
 fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
     let mut jpegs = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == [0xff, 0xd9]) {
         let end = end + 2;
         jpegs.push(&bytes[..end]);
-        // FFmpeg ends a JPEG that has an end once more.
+        // FFmpeg appends another end of image to a JPEG that has one.
         bytes = bytes[end..]
             .strip_prefix(&[0xff, 0xd9])
             .unwrap_or(&bytes[end..]);
-        // A recording of the viewer tells the time of the next one before it.
+        // In a recording of the viewer, the time of the next JPEG precedes it.
         if bytes.starts_with(b"\r\n--framegram\r\n") {
             let header = bytes.windows(4).position(|four| four == b"\r\n\r\n");
             bytes = &bytes[header.expect("the end of a header") + 4..];
@@ -82,7 +82,7 @@ fn split(mut bytes: &[u8]) -> Vec<&[u8]> {
     jpegs
 }
 
-/// What RTP carries of a JPEG: the header of a receiver may be another one.
+/// The part of a JPEG that RTP carries. The receiver may write another header.
 fn scan(jpeg: &[u8]) -> &[u8] {
     let header = JpegHeader::parse(jpeg).expect("a JPEG");
     let scan = &jpeg[header.len..];
@@ -90,8 +90,8 @@ fn scan(jpeg: &[u8]) -> &[u8] {
     &scan[..end.expect("an end of image")]
 }
 
-/// Asserts that JPEGs have the very scans of some that were sent, in order, and
-/// returns how many of those sent are missing between the first and the last.
+/// Asserts that JPEGs have exactly the scans of some that were sent, in order. Returns how many of
+/// those sent are missing between the first and the last.
 fn assert_scans(sent: &[Vec<u8>], received: &[&[u8]]) -> usize {
     let mut sent = sent.iter().map(|jpeg| scan(jpeg));
     let mut missing = 0;
@@ -113,7 +113,7 @@ fn viewer(address: SocketAddr, arguments: &str) -> Program {
     viewer
 }
 
-/// Feeds a clip to a sender at its pace. Ends it unless it ended before.
+/// Feeds a clip to a sender at its frame rate. Ends the sender unless it ended before.
 fn send(clip: &[Vec<u8>], address: SocketAddr, arguments: &str) -> Ended {
     let arguments = format!("- {address} {arguments}");
     let mut sender = Start::new(SENDER, &arguments).piped().run();

@@ -1,4 +1,4 @@
-//! A few lines of Python with OpenCV, and bare JPEG between.
+//! A few lines of Python with OpenCV, with bare JPEG as wire format.
 
 use std::path::Path;
 

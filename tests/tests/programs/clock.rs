@@ -1,9 +1,9 @@
-//! Sender and viewer on one clock.
+//! Sender and viewer with the same clock.
 
 use framegram_tests::clocks::play;
 
 #[test]
-fn on_one_machine_the_clock_is_shared_and_both_tell_the_same_delays() {
+fn on_one_machine_the_clock_is_shared_and_both_report_the_same_delays() {
     let (sender, viewer) = play(&[]);
     for stage in ["capture_to_encoded", "encoded_to_sent"] {
         for point in ["p50", "p95", "p99", "max"] {

@@ -1,11 +1,11 @@
-//! Delays that are known beforehand, or measured twice in different ways.
+//! Delays that are known in advance, or measured in two different ways.
 
 use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
 
 /// A frame interval in milliseconds.
 const INTERVAL: f64 = 1000.0 / 30.0;
 
-/// A stream of four seconds: what its sender and its viewer say.
+/// Plays a stream of four seconds. Returns the ended sender and viewer.
 fn play(sending: &str, viewing: &str) -> (Ended, Ended) {
     let to = address();
     let mut viewer = Start::new(VIEWER, &format!("{to} --headless --once {viewing}")).run();
@@ -20,7 +20,7 @@ fn median(ended: &Ended, name: &str) -> f64 {
     value.unwrap_or_else(|| panic!("no {name} in {:#}", ended.report))
 }
 
-/// The median of what the log says that was done to chunks, in milliseconds.
+/// The median of the delays that the log lists for chunks, in milliseconds.
 fn done(log: &str) -> f64 {
     let rows = log.lines().map(|row| row.split(',').collect::<Vec<_>>());
     let delivered = rows.filter(|row| row.contains(&"media") && row.contains(&"delivered"));
@@ -45,8 +45,7 @@ fn an_injected_delay_is_measured_to_a_millisecond() {
             assert!(longer >= measured, "{stage}: {:#}", viewer.report);
         }
     }
-    // Before the sender's socket it takes until the program is awake: its log
-    // says how long it took.
+    // The program needs time to wake up before it sends. The log says how long it took.
     let (sender, viewer) = play("--impair delay=20ms --impair-log log.csv", "");
     let log = String::from_utf8(sender.file("log.csv")).expect("text");
     let (done, measured) = (done(&log), median(&viewer, "delays_ms.one_way"));
@@ -60,8 +59,8 @@ fn an_injected_delay_is_measured_to_a_millisecond() {
 fn the_bar_code_read_by_another_program_agrees_within_a_frame_interval() {
     for injected in [0.0, 70.0] {
         let to = address();
-        // Frames on their way out of one program are seen by another one, that
-        // knows nothing but their pixels and its own clock.
+        // Another program observes the frames that a program outputs. It knows only their pixels
+        // and its own clock.
         let viewing = format!("{to} --headless --once --output - --output-format y4m");
         let viewing = format!("{viewing} --impair delay={injected}ms --latency 200ms");
         let mut viewer = Start::new(VIEWER, &viewing);
@@ -85,7 +84,7 @@ fn the_bar_code_read_by_another_program_agrees_within_a_frame_interval() {
             "seen after {seen} ms, shown after {told}"
         );
         assert!(seen >= injected && told >= injected, "{seen}, {told}");
-        // Nor is it before the picture was complete.
+        // It is not seen before the picture was complete either.
         let complete = median(&viewer, "delays_ms.sent_to_complete");
         assert!(
             seen > complete,

@@ -1,4 +1,4 @@
-//! Several senders to one viewer, side by side.
+//! One viewer shows several senders side by side.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -52,7 +52,7 @@ fn senders_of_every_format_have_their_own_statistics() {
     for sender in senders {
         let sender = sender.end().well();
         assert_eq!(sender.count("frames.sent"), 100);
-        // RTP's reports come and go by the next port.
+        // The next port is for the reports of RTP.
         if sender.value("stream.wire") == "rtp" {
             assert_eq!(sender.count("packets.lost"), 0);
         }
@@ -96,8 +96,8 @@ fn senders_of_every_format_have_their_own_statistics() {
     assert!(colours.len() > 100, "{} colours", colours.len());
 }
 
-/// What one stream can have, each tile has: a recording, timecodes; and the first
-/// one a trace.
+/// Each tile can have what a single stream can have: a recording and timecodes. The first one can
+/// also have a trace.
 #[test]
 fn a_grid_is_recorded_traced_and_read_for_timecodes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -135,8 +135,8 @@ fn a_grid_is_recorded_traced_and_read_for_timecodes() {
     assert!(fs::read(path("first.trace")).expect("a trace").len() > 1_000);
 }
 
-/// The beginnings of 64 frames, each from a port of its own: once they had all
-/// places, for a minute.
+/// The beginnings of 64 frames, each from a port of its own. They once occupied all tiles for a
+/// minute.
 #[test]
 fn strangers_that_arrive_first_block_no_sender() {
     let address = address();
@@ -226,8 +226,8 @@ fn tiles_show_every_sender_and_one_can_be_picked() {
     assert_eq!(viewer.count("packets.lost"), 0);
 }
 
-/// A grey picture of 8K in this many passes, each of which costs a decoder a walk
-/// over all of its blocks and the sender some 30 bytes.
+/// A grey 8K picture with this many scans. Each scan makes a decoder visit all blocks, and costs
+/// the sender some 30 bytes.
 fn in_passes(passes: u8) -> Vec<u8> {
     const WIDTH: u16 = 7_680;
     const HEIGHT: u16 = 4_320;
@@ -236,7 +236,7 @@ fn in_passes(passes: u8) -> Vec<u8> {
         let len = content.len() as u16 + 2;
         [&[0xff, marker][..], &len.to_be_bytes(), content].concat()
     };
-    // Its only code, of one bit, is this value.
+    // Its only code has one bit, and stands for this value.
     let table =
         |which: u8, value: u8| segment(0xc4, &[&[which, 1][..], &[0; 15], &[value]].concat());
     let scan = |first: u8, last: u8| segment(0xda, &[1, 1, 0, first, last, 0]);
@@ -251,7 +251,7 @@ fn in_passes(passes: u8) -> Vec<u8> {
     let mut runs = String::new();
     let mut left = BLOCKS;
     while left > 0 {
-        // A run of 16384 blocks without coefficients, and 14 bits more.
+        // A run of 16384 blocks without coefficients, followed by 14 bits.
         let run = left.min(32_767);
         runs += &format!("0{:014b}", run - 16_384);
         left -= run;
@@ -291,7 +291,7 @@ fn frames_that_take_long_to_decode_cost_the_other_senders_nothing() {
     let line = format!("{address} --grid --headless {PATIENT}");
     let mut viewer = Start::new(VIEWER, &line).run();
     viewer.wait_for("Waiting for a stream");
-    // More than is taken, and as many as are.
+    // First JPEGs with more scans than are accepted, then JPEGs with an accepted number.
     let line = format!("--fps 5 {address}");
     let _refused = bombs(folder.path(), 51, &line);
     viewer.wait_for("Sender 1 is");
@@ -305,7 +305,7 @@ fn frames_that_take_long_to_decode_cost_the_other_senders_nothing() {
     let senders = viewer.value("senders").as_array().expect("several");
     let shown = |sender: usize| senders[sender]["frames"]["shown"].as_u64();
     assert_eq!(senders.len(), 3, "{}", viewer.said);
-    // With one decoder for all it was a sixth of them.
+    // With one decoder for all tiles, a sixth of them were shown.
     assert!(shown(2) > Some(30), "{}", viewer.said);
     assert_eq!(
         (shown(0), senders[1]["outcomes"]["undecodable"].as_u64()),
@@ -327,7 +327,7 @@ fn a_backlog_of_slow_frames_does_not_keep_a_viewer_from_ending() {
     assert_eq!(sender.count("frames.sent"), 60);
     viewer.signal(Signal::SIGINT);
     let viewer = viewer.end().well();
-    // Those that waited for the decoder are given up.
+    // Frames that waited for the decoder are skipped.
     assert!(viewer.count("outcomes.skipped") > 20, "{}", viewer.said);
     assert_eq!(viewer.count("outcomes.undecodable"), 0);
 }

@@ -1,5 +1,5 @@
-//! Inputs of the world: cameras' servers, scripts, recorders and folders as they
-//! are met, each drawn here.
+//! Inputs as they occur: the servers of cameras, scripts, recorders and folders. Each test
+//! generates its own.
 
 #[path = "inputs/devices.rs"]
 mod devices;
@@ -33,7 +33,7 @@ fn frames(count: u64) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// A viewer that records, and where it listens.
+/// A viewer that records, and its address.
 fn recording() -> (Program, std::net::SocketAddr) {
     let address = address();
     let arguments = format!("--headless --once --output out.mjpeg {address} {PATIENT}");
@@ -288,7 +288,7 @@ fn bare_jpegs_without_an_end_are_intact_and_gaps_are_not() {
         let jpeg = odd(seed);
         let pieces: Vec<_> = jpeg.chunks(if seed < 6 { 9_000 } else { 700 }).collect();
         for (number, piece) in pieces.iter().enumerate() {
-            // Of the last ones the middle is missing.
+            // The last JPEGs lack their middle.
             if seed < 10 || number != pieces.len() / 2 {
                 socket.send_to(piece, address).unwrap();
             }

@@ -1,4 +1,4 @@
-//! Streams with a key, and what becomes of everything else.
+//! Streams with a key, and what happens to everything else.
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
@@ -124,9 +124,9 @@ fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
     );
 }
 
-/// What a viewer says of a sender, each with a key or without.
+/// The viewer's messages about a sender, each side with or without a key.
 #[test]
-fn another_key_on_one_side_shows_nothing_and_says_what_to_do() {
+fn with_different_keys_nothing_is_shown_and_advice_is_given() {
     let keys = keys();
     let (one, other) = (key_file(&keys, "one"), key_file(&keys, "other"));
     for (sends, views, line) in [
@@ -195,11 +195,11 @@ fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packet
     viewer.wait_for("The sender ended the stream");
     assert!(changed > 10, "{changed}");
     assert!(tap.recorded.iter().all(|it| is_sealed(it)));
-    // Marks of JPEG's tables, which each frame and its header would have.
+    // Marker bytes of JPEG that each frame and its header would contain.
     for marks in [&[0xff_u8, 0xd8, 0xff][..], &[0xff, 0xc4, 0x00], b"JFIF"] {
         let seen = |it: &Vec<u8>| it.windows(marks.len()).any(|part| part == marks);
         let seen = tap.recorded.iter().filter(|it| seen(it)).count();
-        // Chance shows three bytes in one datagram of ten thousand.
+        // By chance, one datagram in ten thousand contains three such bytes.
         assert!(
             seen <= 2,
             "{marks:02x?} in {seen} of {}",
@@ -209,7 +209,7 @@ fn an_observer_on_the_path_sees_lengths_and_can_neither_change_nor_replay_packet
     for datagram in &tap.passed {
         tap.socket.send_to(datagram, listens).expect("sent");
     }
-    // What comes behind them is taken behind them.
+    // Everything that arrived before this was taken before it.
     let next = Start::new(SENDER, &format!("{ENDLESS} {listens} -n 60 {key}"));
     let next = next.run().end().well();
     viewer.wait_for("Following another stream");

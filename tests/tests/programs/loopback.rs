@@ -1,5 +1,5 @@
-//! One machine: every source arrives whole, and what happens when the programs
-//! come, go and are told nonsense.
+//! On one machine, every source arrives completely. Programs start and end in any order, and get
+//! invalid input.
 
 mod ending;
 mod files;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER};
 
-/// A viewer that listens at `address`, and does so by now.
+/// A viewer that already listens at `address`.
 fn listening(address: SocketAddr, arguments: &str) -> Program {
     let mut viewer = viewer(address, arguments).run();
     viewer.wait_for("Waiting for a stream");

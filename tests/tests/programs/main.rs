@@ -1,5 +1,4 @@
-//! The programs on this machine: over loopback, and in a window of a virtual
-//! screen.
+//! The programs on this machine: over loopback, and in a window of a virtual screen.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 

@@ -1,5 +1,5 @@
-//! What is measured is what was done: real programs, impaired on purpose by one
-//! of them or by the system, and their reports compared with the record of it.
+//! Measurements agree with what was done: real programs, impaired on purpose by one of them or by
+//! the system, and their reports compared with the log of it.
 
 mod checked;
 mod delays;
@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 
 use framegram_tests::program::{Program, SENDER, Start, VIEWER};
 
-/// A viewer that ends with the stream, and listens by now.
+/// A viewer that already listens, and ends with the stream.
 fn listening(address: SocketAddr, arguments: &str) -> Program {
     staying(address, &format!("--once {arguments}"))
 }
 
-/// A viewer that waits for more, and listens by now.
+/// A viewer that already listens, and waits for further streams.
 fn staying(address: SocketAddr, arguments: &str) -> Program {
     let line = format!("{address} --headless --wait 30s {arguments}");
     let mut viewer = Start::new(VIEWER, &line).run();
@@ -24,15 +24,14 @@ fn staying(address: SocketAddr, arguments: &str) -> Program {
     viewer
 }
 
-/// A sender on one processor, so that the loopback keeps the order of what it
-/// sends.
+/// A sender that runs on one processor, so that loopback keeps the order of its datagrams.
 fn sender(source: &str, address: SocketAddr, arguments: &str) -> Start {
     let processor = processor();
     let line = format!("{source} {address} --packet-size 1452 {arguments}");
     Start::by(&["taskset", "-c", &processor], SENDER, &line)
 }
 
-/// One that this program may run on.
+/// A processor on which this program may run.
 fn processor() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let allowed = status

@@ -1,14 +1,14 @@
-//! The programs with a bad link between them.
+//! The programs with an impaired link between them.
 
 use std::time::Duration;
 
 use framegram_tests::processes::Footage;
 use framegram_tests::repair_table::{ROWS, Row};
 
-/// With more time than the default budget, so that a busy machine is no loss.
+/// A longer budget than the default, so that a busy machine causes no loss.
 const PATIENT: &str = "--latency 1s";
 
-/// Plays two seconds or so through the path of a row.
+/// Plays about two seconds over the path of a row.
 fn missed(name: &str, (width, height): (usize, usize)) -> Vec<usize> {
     let row: &Row = ROWS.iter().find(|row| row.name.starts_with(name)).unwrap();
     let footage = Footage::new(width, height, 75).unwrap();
@@ -33,7 +33,7 @@ fn jpegs_that_are_passed_through_with_restart_markers_are_shown_with_holes_fille
     let viewer = footage.play_unrepaired(0.05).unwrap();
     let count = |name: &str| viewer.count(&format!("frames.{name}"));
     let concealed = viewer.count("outcomes.concealed");
-    // One in five arrives whole; the recording takes every frame.
+    // One frame in five arrives completely. The recording contains every frame.
     assert!(concealed > 30, "{:#}", viewer.report);
     assert_eq!(count("incomplete"), 0, "{:#}", viewer.report);
     assert_eq!(count("shown"), concealed + count("intact"));

@@ -1,4 +1,4 @@
-//! Viewers that come by themselves to a sender that listens.
+//! Viewers that connect to a sender that listens.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn viewers_come_and_go_and_surplus_ones_are_rejected() {
     assert!(said.contains("already serves 2 viewers"), "{said}");
     sender.wait_for("was refused");
 
-    // One goes, and its place is free at once: nobody waits for its silence.
+    // One disconnects, and its slot is free at once, without waiting for its silence.
     let [staying, going] = staying;
     going.signal(Signal::SIGINT);
     assert!(going.end().well().count("frames.intact") > 0);
@@ -64,7 +64,7 @@ fn viewers_come_and_go_and_surplus_ones_are_rejected() {
 fn nothing_is_encoded_while_nobody_watches_and_the_first_viewer_is_served_at_once() {
     let address = address();
     let mut sender = sender(address, "");
-    // A second with nobody there.
+    // One second without viewers.
     sender.wait_for("0:01.");
     let viewer = viewer(address, "--frames 30").end().well();
     assert_eq!(viewer.count("frames.intact"), 30);
@@ -110,7 +110,7 @@ fn everywhere(address: SocketAddr) -> SocketAddr {
 }
 
 #[test]
-fn each_of_many_viewers_is_served_from_the_address_that_it_asked() {
+fn each_of_many_viewers_is_served_from_the_address_it_connected_to() {
     let address = address();
     let sender = sender(everywhere(address), "");
     let viewers = [(); 14].map(|()| viewer(at_second_address(address), "--frames 40"));
@@ -161,7 +161,7 @@ fn forged_addresses_get_no_video() {
         packet.encode(&header, &mut bytes);
         bytes
     };
-    // They hear what is sent to them, but never say that they did.
+    // They receive what is sent to them, but never report it.
     let [a, b, c, _] = match address {
         SocketAddr::V4(v4) => v4.ip().octets(),
         SocketAddr::V6(_) => unreachable!("addresses of tests are IPv4"),
@@ -174,14 +174,14 @@ fn forged_addresses_get_no_video() {
     for socket in &forged {
         socket.send_to(&asked, address).expect("loopback");
     }
-    // A true viewer that comes after them is served after them.
+    // A real viewer that connects after them is served.
     let viewer = viewer(address, "--frames 20").end().well();
     assert_eq!(viewer.count("frames.intact"), 20);
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
     assert_eq!(sender.count("admission.admitted"), 1);
     let unproven = sender.count("admission.challenged") - sender.count("admission.proven");
-    // The true one may have asked twice.
+    // The real viewer may have asked twice.
     assert!(unproven >= forged.len() as u64, "{unproven}");
     for socket in forged {
         socket
@@ -202,7 +202,7 @@ fn forged_addresses_get_no_video() {
 fn a_stranger_that_takes_all_slots_blocks_no_viewer() {
     let address = address();
     let mut sender = sender(address, "--max-viewers 3");
-    // Proves its address, as anyone can, and takes the stream to nobody.
+    // An attacker takes the slots. It proves its address, as anyone can, and ignores the stream.
     let stranger = SocketAddr::from(([127, 0, 0, 66], 0));
     let sockets = [(); 3].map(|()| UdpSocket::bind(stranger).expect("a socket"));
     for (number, socket) in sockets.iter().enumerate() {

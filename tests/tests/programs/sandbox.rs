@@ -40,7 +40,7 @@ fn each_thread_of_both_programs_is_restricted_unless_a_flag_says_otherwise() {
                 assert_eq!(value == "1", bound, "{thread}");
             }
             for (thread, value) in of_threads(program, "Seccomp") {
-                // 2 is a filter.
+                // 2 means that a filter is active.
                 assert_eq!(value == "2", bound, "{thread}");
             }
         }

@@ -1,4 +1,4 @@
-//! A program stands still for some seconds.
+//! A program is stopped for some seconds.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn here(pull: bool) -> (Program, Program) {
     both(sender, viewer, pull)
 }
 
-/// Stops the viewer or the sender, and lets it go on.
+/// Stops the viewer or the sender, and continues it.
 fn standing_still(pull: bool, is_viewer: bool) {
     let (sender, viewer) = here(pull);
     let signal = |sender: &Program, viewer: &Program, signal| {
@@ -59,15 +59,13 @@ fn a_stopped_sender_and_its_connected_viewer_agree() {
     standing_still(true, false);
 }
 
-/// How soon after a silence the viewer has certainly read what waited in its
-/// socket.
+/// How soon after a pause the viewer has certainly read what waited in its socket.
 const READ: Duration = Duration::from_secs(1);
 
-/// Frames that a second has.
+/// Frames per second.
 const RATE: u64 = 30;
 
-/// Stops the sender or the viewer of a stream whose frames do not tell when
-/// they were captured, and lets it go on.
+/// Stops and continues the sender or the viewer of a stream whose frames carry no capture time.
 fn standing_still_in_another_format(sending: &str, is_viewer: bool) {
     let address = address();
     let mut viewer = Start::new(VIEWER, &format!("{address} --headless")).run();
@@ -93,7 +91,7 @@ fn standing_still_in_another_format(sending: &str, is_viewer: bool) {
     assert!(after >= before + RATE, "{before} frames, then {after}");
 }
 
-/// How many frames a viewer has shown, by its progress.
+/// How many frames a viewer has shown, according to its progress line.
 fn frames(viewer: &Program) -> u64 {
     let said = viewer.said();
     let (before, _) = said.rsplit_once(" frames, ").expect("it tells progress");

@@ -52,11 +52,11 @@ fn a_viewer_that_starts_late_or_again_is_connected_to() {
     }
     sender.signal(Signal::SIGINT);
     let sender = sender.end().well();
-    // Of what was captured while nobody was there, nothing was encoded.
+    // Frames that were captured while no viewer was connected were not encoded.
     assert!(sender.count("outcomes.replaced") > 0, "{:#}", sender.report);
 }
 
-/// The packets of a stream as they come, in the manner of RFC 4571.
+/// The packets of a stream as they arrive, framed as in RFC 4571.
 fn packets(mut stream: &TcpStream) -> impl Iterator<Item = Vec<u8>> {
     std::iter::from_fn(move || {
         let mut len = [0; 2];
@@ -68,12 +68,12 @@ fn packets(mut stream: &TcpStream) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn of_the_frames_that_wait_for_a_slow_viewer_the_newest_is_sent_and_a_fast_one_gets_all() {
+fn a_slow_viewer_gets_the_newest_waiting_frame_and_a_fast_one_all_frames() {
     let (slow, fast) = (address(), address());
     let listener = TcpListener::bind(slow).unwrap();
     let fast_viewer = viewer(fast, "--once");
     let sender = sender("pattern:1280x720@30", &format!("{slow} {fast}"));
-    // It reads nothing until the sender says that much time has passed.
+    // It reads nothing until the sender reports that this much time has passed.
     let (stream, _) = listener.accept().unwrap();
     let mut sender = sender;
     sender.wait_for("0:03.");
@@ -101,11 +101,11 @@ fn strangers_connections_neither_hold_up_a_stream_nor_end_the_viewer() {
     let to = address();
     let viewer = viewer(to, "--once");
     let connect = || TcpStream::connect(to).unwrap();
-    // More than there is room for, most of which say nothing.
+    // More connections than there is room for. Most of them send nothing.
     let mut strangers: Vec<_> = std::iter::repeat_with(connect).take(70).collect();
     for (at, stranger) in strangers.iter_mut().enumerate().skip(60) {
         let bytes: [&[u8]; 3] = [b"GET / HTTP/1.1\r\n\r\n", &[0; 100], &[0xff; 100]];
-        // It may have been closed by now.
+        // It may be closed already.
         let _ = stranger.write_all(bytes[at % 3]);
     }
     let sender = sender("pattern:320x180@30 --frames 60", &to.to_string());

@@ -7,7 +7,7 @@ use image::RgbImage;
 /// A colour that no desktop draws.
 const COLOUR: [u8; 3] = [255, 0, 255];
 
-/// Columns and rows of the screen: from the first to the last.
+/// The first and last columns and rows on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Bounds {
     left: u32,
@@ -17,7 +17,7 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Where the picture is.
+    /// The bounds of the picture.
     fn of(seen: &RgbImage) -> Option<Self> {
         let is_ours =
             |pixel: &image::Rgb<u8>| pixel.0.iter().zip(COLOUR).all(|(a, b)| a.abs_diff(b) < 12);
@@ -79,7 +79,7 @@ fn the_window_has_a_title_bar_can_be_resized_and_is_closed_by_its_button() {
         bounds.size() == (640, 360)
     });
 
-    // The bar is of one colour below its text, and another where the button is.
+    // The bar has one colour below its text, and another one at its button.
     until("a title bar with a button", || {
         let seen = desktop.look()?;
         let row = |columns: std::ops::Range<u32>, y: u32| {
@@ -102,8 +102,8 @@ fn the_window_has_a_title_bar_can_be_resized_and_is_closed_by_its_button() {
         bounds.size() == picture.size()
     });
 
-    // The desktop lets go of an edge that was taken hold of before the window
-    // knew of the mouse: then once more.
+    // The desktop releases an edge that was grabbed before the window knew about the mouse. Then
+    // the test tries again.
     let edge = (picture.right + EDGE, picture.bottom + EDGE);
     let there = (picture.right + 80, picture.bottom + 45);
     let larger = until("a larger picture", || {
@@ -126,14 +126,14 @@ fn the_window_has_a_title_bar_can_be_resized_and_is_closed_by_its_button() {
     assert!(ended.count("frames.shown") > 0);
 }
 
-/// How often it is looked whether the window follows the mouse.
+/// How often the test checks whether the window follows the mouse.
 const LOOKS: u32 = 50;
 
 /// Rows of the title bar.
 const BAR: u32 = 35;
 
-/// From the right edge of the window to the middle of its close button.
+/// Distance from the right edge of the window to the middle of its close button.
 const CLOSE: u32 = 18;
 
-/// From the picture to where the mouse takes hold of the window's edge.
+/// Distance from the picture to where the mouse grabs the window's edge.
 const EDGE: u32 = 4;

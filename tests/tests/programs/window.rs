@@ -41,8 +41,8 @@ impl Shown {
         }
     }
 
-    /// Waits until the window looks like `wanted`, which is asked for the
-    /// difference and may be off by `most` of 255 in the mean.
+    /// Waits until the window looks like `wanted`, which returns the difference. A mean difference
+    /// of `most` out of 255 is permitted.
     fn until_seen(&self, what: &str, most: f64, wanted: impl Fn(&RgbImage) -> f64) {
         let mut last = f64::NAN;
         until(what, || {
@@ -52,7 +52,7 @@ impl Shown {
     }
 }
 
-/// The mean difference of two pictures; infinite where their sizes differ.
+/// The mean difference of two pictures; infinite if their sizes differ.
 fn difference(one: &RgbImage, other: &RgbImage) -> f64 {
     if one.dimensions() != other.dimensions() {
         return f64::INFINITY;
@@ -79,7 +79,7 @@ fn the_window_shows_the_picture_in_its_colours() {
 }
 
 #[test]
-fn the_title_tells_size_rate_frames_lost_and_delay() {
+fn the_title_has_size_rate_frames_lost_and_delay() {
     let shown = Shown::still("stills/scene-1.jpg");
     until("figures in the title", || {
         let title = shown.screen.title(shown.window);
@@ -114,7 +114,7 @@ fn a_window_of_another_shape_keeps_the_proportions() {
 }
 
 #[test]
-fn space_freezes_the_picture_and_lets_it_go_again() {
+fn space_freezes_and_unfreezes_the_picture() {
     let shown = Shown::source("pattern:320x180@30", "");
     let look = || shown.screen.look(shown.window).unwrap();
     let moves = || {
@@ -125,7 +125,7 @@ fn space_freezes_the_picture_and_lets_it_go_again() {
     };
     moves();
     shown.screen.press(shown.window, ' ');
-    // Frozen once two looks with several frames between them are the same.
+    // The picture is frozen once two looks with several frames between them are equal.
     until("the picture to stand", || {
         let before = look();
         let shown_before = shown.viewer.said().lines().count();
@@ -164,7 +164,7 @@ fn s_writes_a_snapshot_of_the_frame_shown() {
     let shown = Shown::still("stills/scene-1.jpg");
     shown.screen.press(shown.window, 's');
     let wanted = still("stills/scene-1.jpg");
-    // The file is there before all of it is.
+    // The file exists before it is complete.
     until("a snapshot of the picture", || {
         let mut files = std::fs::read_dir(shown.viewer.folder()).ok()?.flatten();
         let snapshot = files.find_map(|file| image::open(file.path()).ok())?;
@@ -202,7 +202,7 @@ fn q_esc_and_the_cross_end_the_viewer_in_order() {
 }
 
 #[test]
-fn a_window_that_gets_nothing_more_says_so() {
+fn a_window_without_new_frames_says_so() {
     let shown = Shown::still("stills/scene-1.jpg");
     let wanted = still("stills/scene-1.jpg");
     shown.until_seen("the picture in the window", 3.0, |seen| {

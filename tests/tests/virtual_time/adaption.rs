@@ -140,7 +140,7 @@ fn on_a_wide_path_a_frame_leaves_at_once() {
     let leaving = percentile(run.leaving[60..].to_vec(), 99);
     println!("99 % leave within {leaving:?}, rate {:?}", run.rates.last());
     assert!(leaving < 2 * MS, "{leaving:?}");
-    // The last one may be on its way.
+    // The last frame may still be on its way.
     assert!(run.complete.len() + 1 >= run.frames, "{run:?}");
 }
 

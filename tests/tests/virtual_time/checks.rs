@@ -1,4 +1,4 @@
-//! What the viewer counted against what the link truly did.
+//! What the viewer counted, compared with what the link really did.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,9 +8,9 @@ use framegram_common::wire::native::Channel;
 use framegram_tests::pair::Results;
 use framegram_tests::truth::{Key, Truth};
 
-/// Everything that was counted, of the streams that were followed.
+/// Checks all counts, of the streams that were followed.
 pub(crate) fn check(seed: u64, sent: &[Bytes], results: &Results) {
-    // Of a sender of which no media came only its own counts are told.
+    // A sender of which no media arrived has only its own counts.
     if results.viewer.stream.followed == 0 {
         assert!(
             results.shown.is_empty() && results.records.is_empty(),
@@ -34,7 +34,7 @@ pub(crate) fn check(seed: u64, sent: &[Bytes], results: &Results) {
     check_sums(seed, results);
 }
 
-/// How many frames the sender of a stream handed to the network.
+/// How many frames the stream's sender handed to the network.
 fn frames_sent(truth: &Truth) -> usize {
     let frames = truth.sent.values().flatten();
     frames
@@ -58,8 +58,8 @@ fn check_packets(seed: u64, results: &Results) {
         reordered += truth.reordered();
         let dropped = missing.iter().filter(|key| truth.dropped.contains_key(key));
         let dropped = dropped.count();
-        // The system counted a drop behind all that is known: it may stand for
-        // a packet that was lost.
+        // A drop of the socket buffer behind all that is known may account for a packet that the
+        // network lost.
         told_apart &= truth.dropped.keys().all(|key| accountable.contains(key));
         corrupt += truth.corrupt;
         socket_dropped += dropped as u64;
@@ -106,8 +106,8 @@ fn check_shown(seed: u64, truth: &Truth, sent: &[Bytes], results: &Results) {
     }
 }
 
-/// Each frame has one record, in order, and its outcome is what the link did to
-/// its packets.
+/// Checks that each frame has one record, in order, and that its outcome agrees with what the link
+/// did to its packets.
 fn check_records(seed: u64, truth: &Truth, results: &Results) {
     let all = results.records.iter();
     let all: Vec<_> = all.filter(|record| record.stream == truth.stream).collect();
@@ -123,7 +123,7 @@ fn check_records(seed: u64, truth: &Truth, results: &Results) {
     };
     let arrived: BTreeSet<_> = truth.sent.iter().filter_map(of_frames).collect();
     let told = truth.totals.map_or(0, |(.., frames)| frames);
-    // Parity may have rebuilt a frame of which no chunk arrived.
+    // Parity may have reconstructed a frame of which no chunk arrived.
     let rebuilt = records.iter().filter(|record| record.chunks_by_parity > 0);
     let rebuilt = rebuilt.map(|record| record.number.0 + 1).max().unwrap_or(0);
     assert!(rebuilt <= frames_sent(truth) as u64, "seed {seed}");
@@ -149,8 +149,8 @@ fn check_records(seed: u64, truth: &Truth, results: &Results) {
     let known = KnownPackets::new(truth);
     let mut at = 0;
     while at < records.len() {
-        // Of frames in a row of which no packet arrived as sent first, and one
-        // of which nothing arrived, only the packets of all of them are known.
+        // Where no packet of several consecutive frames arrived in its first transmission, and
+        // nothing of one of them, only the packets of all of them together are known.
         let absent = |record: &&FrameRecord| record.chunks_lost == record.chunks;
         let run = records[at..].iter().copied().take_while(absent).count();
         let together = known.outcome(records[at..at + run.max(1)].iter().map(|r| r.number.0));
@@ -163,9 +163,9 @@ fn check_records(seed: u64, truth: &Truth, results: &Results) {
     }
 }
 
-/// Checks the outcome of a frame against what became of its `own` packets and of
-/// those of its neighbours `together`. Where a gap is `hazy`, nothing tells what
-/// was lost in it from what was dropped.
+/// Checks the outcome of a frame against the fate of its `own` packets and of those of its
+/// neighbours `together`. In a `hazy` gap, nothing distinguishes the packets that were lost from
+/// those that were dropped.
 fn check_outcome(
     seed: u64,
     record: &FrameRecord,
@@ -191,7 +191,7 @@ fn check_outcome(
             "{}",
             say()
         ),
-        // All of it came in the end, as sent first or repaired.
+        // All of it arrived in the end, from the first transmission or repaired.
         Outcome::Late => assert!(
             own == Outcome::Late || record.complete.is_some(),
             "{}",
@@ -212,7 +212,7 @@ fn check_outcome(
     );
 }
 
-/// The counts of frames are those of the records, and add up.
+/// Checks that the frame counts are those of the records, and add up.
 fn check_sums(seed: u64, results: &Results) {
     let (frames, outcomes) = (&results.viewer.frames, &results.viewer.outcomes);
     if results.viewer.stream.followed == 0 {
@@ -225,7 +225,7 @@ fn check_sums(seed: u64, results: &Results) {
             .filter(|record| record.outcome == outcome)
             .count() as u64
     };
-    // These the sender tells.
+    // The sender tells these.
     let told = [Outcome::NotSent, Outcome::BeforeJoining, Outcome::Replaced];
     for outcome in Outcome::all().filter(|outcome| !told.contains(outcome)) {
         let counted = outcomes[outcome];
@@ -258,15 +258,13 @@ fn check_sums(seed: u64, results: &Results) {
     assert_eq!(frames.unaccounted, Some(0), "seed {seed}: {outcomes:?}");
 }
 
-/// What truly became of the packets of each frame, as far as the viewer can
-/// know of them.
+/// What really became of the packets of each frame, as far as the viewer can know them.
 struct KnownPackets {
-    /// By frame: packets that arrived, ones that were lost or arrived corrupt,
-    /// ones that were dropped in the socket's buffer, and those that nothing tells
-    /// of.
+    /// By frame, the number of packets that arrived, that were lost or arrived corrupt, that were
+    /// dropped in the socket buffer, and whose fate is unknown.
     frames: BTreeMap<u64, [u64; 4]>,
-    /// The frames around a gap that holds both packets that were lost and ones
-    /// that the socket's buffer had no room for.
+    /// The frames around a gap with packets that were lost and packets that the socket buffer
+    /// dropped.
     hazy: BTreeSet<u64>,
 }
 
@@ -298,8 +296,7 @@ impl KnownPackets {
         self.hazy.contains(&frame)
     }
 
-    /// The outcome of frames that were not shown in time: of all their packets
-    /// together.
+    /// The outcome of frames that were not shown in time, from all their packets together.
     fn outcome(&self, frames: impl Iterator<Item = u64>) -> Outcome {
         let mut all = [0; 4];
         for frame in frames {
@@ -318,10 +315,9 @@ impl KnownPackets {
     }
 }
 
-/// The frames with packets between the last one of a channel that was received
-/// before the socket's buffer was full and the first one after, if a packet of
-/// any channel was lost there too: the system counts what it drops, and names
-/// nothing.
+/// The frames with packets between the last one of a channel that arrived before the socket buffer
+/// was full and the first one after it, if the network lost a packet of any channel there too. The
+/// system counts the datagrams that it drops, but does not name them.
 fn hazy(truth: &Truth, arrived: &BTreeSet<Key>) -> BTreeSet<u64> {
     let (Some(first), Some(last)) = (truth.dropped.values().min(), truth.dropped.values().max())
     else {

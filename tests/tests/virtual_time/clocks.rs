@@ -1,4 +1,4 @@
-//! Two clocks: what the viewer makes of the sender's.
+//! Two clocks: what the viewer infers about the sender's.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Ticking {
         self.ahead + time.mul_f64(1.0 + self.fast_ppm * 1e-6)
     }
 
-    /// The time at which it shows this.
+    /// The true time at which the clock shows `shows`.
     fn when(self, shows: Duration) -> Duration {
         let since = shows.saturating_sub(self.ahead);
         since.div_f64(1.0 + self.fast_ppm * 1e-6)
@@ -36,7 +36,7 @@ struct World {
     forward: Link,
     backward: Link,
     shown: u64,
-    /// When the viewer has something to do, on its clock.
+    /// When the viewer next has something to do, on its clock.
     viewer_due: Option<Duration>,
 }
 
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    /// Sends frames for so long; `look` sees the figures after each.
+    /// Sends `frames` frames. `look` sees the figures after each.
     fn run(&mut self, frames: u32, mut look: impl FnMut(Duration, Statistics)) {
         let jpeg = Bytes::from(vec![0xd8; 6_000]);
         for frame in 0..frames {
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// When something is due, at the earliest a microsecond later.
+    /// When something is next due, at least a microsecond later.
     fn next(&self, time: Duration) -> Duration {
         let sender = self.transmitter.poll_timeout();
         let viewer = self.viewer_due;
@@ -158,8 +158,7 @@ fn the_stated_uncertainty_covers_the_truth_between_any_two_clocks() {
         };
         let (forward, backward) = (way(seed), way(seed + 1_000));
         let least = forward.delay.saturating_sub(forward.jitter);
-        // The figures are as of the newest packet: since it left, the clocks
-        // have drifted on.
+        // The figures belong to the newest packet. The clocks have drifted on since it was sent.
         let age = (INTERVAL + forward.delay + forward.jitter).as_secs_f64() * 1e3;
         let drifted = age * (clocks[1].fast_ppm - clocks[0].fast_ppm).abs() * 1e-6;
         let mut world = World::new(clocks, forward, backward, false);
@@ -207,7 +206,7 @@ fn on_one_clock_an_injected_delay_is_measured_exactly() {
         let clock = last.clock.expect("known");
         assert!(clock.shared && clock.uncertainty_ms == 0.0, "{clock:?}");
         let measured = last.delays_ms.one_way.expect("measured").p50;
-        // Of three digits.
+        // The numbers have three digits.
         assert!(
             (measured - delay).abs() < 0.05,
             "seed {seed}: {measured} for {delay} ms"
@@ -221,7 +220,7 @@ fn on_one_clock_an_injected_delay_is_measured_exactly() {
 }
 
 #[test]
-fn clones_of_one_machine_are_told_from_it_by_their_clocks() {
+fn clones_of_a_machine_are_detected_by_their_clocks() {
     for ahead in [5_000.0, -5_000.0, 40.0, -40.0] {
         let base = 1e6;
         let clocks = [base, base + ahead].map(|ahead| Ticking {

@@ -1,5 +1,5 @@
-//! The test cases of RFC 8867 (<https://www.rfc-editor.org/rfc/rfc8867>) for
-//! streams that share a bottleneck. All seeds: `make test-long`.
+//! The test cases of RFC 8867 (<https://www.rfc-editor.org/rfc/rfc8867>) for streams that share
+//! a bottleneck. `make test-long` tries all seeds.
 
 #![allow(clippy::single_range_in_vec_init)] // times
 
@@ -11,30 +11,28 @@ use framegram_tests::congestion::media::{INTERVAL, Media};
 use framegram_tests::congestion::tcp::Tcp;
 use framegram_tests::congestion::{Flow, Kind, MS, Nanos, SECOND, Simulation};
 
-/// The part of the capacity that is used at the least.
+/// The least part of the capacity that is used.
 const USED: f64 = 0.9;
 
-/// The longest queue at the 95th percentile, in milliseconds.
+/// The longest permitted queue at the 95th percentile, in milliseconds.
 const QUEUE_MS: f64 = 25.0;
 
-/// The least of Jain's index of fairness.
+/// The smallest permitted value of Jain's fairness index.
 const JAIN: f64 = 0.95;
 
-/// The share beside a flow of TCP, as a part of the one that such a flow would
-/// have in the same place.
+/// The share beside a TCP flow, relative to the share that a TCP flow would have in the same place.
 const SHARE: Range<f64> = 0.5..1.5;
 
-/// How much more queue than TCP makes for itself, in milliseconds on average.
+/// How much longer the queue may be than TCP makes it alone, in milliseconds on average.
 const MORE_QUEUE_MS: f64 = 30.0;
 
-/// How long streams may take to use nine tenths of what a link comes to carry.
-/// Reached: one stream that gains up to 2.5 times its rate takes 0.9 s at most;
-/// where two share the link or one gains four times its rate, some seeds take up
-/// to 1.7 s.
+/// How long streams may take to use nine tenths of a link whose capacity grew. Measured: one stream
+/// that gains up to 2.5 times its rate takes 0.9 s at most. Where two streams share the link, or
+/// one gains four times its rate, some seeds take up to 1.7 s.
 const SETTLED: Nanos = SECOND;
 const SETTLED_TWO_OR_FOUR: Nanos = 2 * SECOND;
 
-/// One way, in milliseconds.
+/// The one-way delay, in milliseconds.
 const DELAY: u64 = 50;
 
 /// How many seeds are tried: all with `FRAMEGRAM_ALL_SEEDS`.
@@ -91,7 +89,7 @@ fn show(case: &str, seed: u64, figures: &Figures) {
     );
 }
 
-/// What holds wherever no other kind of flow is there.
+/// Checks what holds wherever there is no other kind of flow.
 fn check(case: &str, seed: u64, figures: &Figures) {
     show(case, seed, figures);
     assert!(figures.used >= USED, "{case} seed {seed}: {figures:?}");
@@ -101,13 +99,13 @@ fn check(case: &str, seed: u64, figures: &Figures) {
     );
 }
 
-/// Looks at what streams do when a link of theirs comes to carry less, or more.
+/// Checks what streams do when the capacity of one of their links falls or rises.
 fn check_steps(case: &str, seed: u64, flows: &[Flow], link: &Link, steps: &[u64]) {
     for at in steps.iter().map(|step| step * SECOND) {
         let (before, now) = (link.rate(at - 1) as f64, link.rate(at) as f64);
         let took = follows_after(flows, link, at);
         let most = if now < before {
-            // What is on the way when the rate changes passes at the new one.
+            // What is on its way when the rate changes passes at the new rate.
             let round_trip = 2 * DELAY * MS;
             2 * INTERVAL + round_trip + (round_trip as f64 * before / now) as Nanos
         } else if flows.len() > 1 || now > 3.0 * before {
@@ -220,7 +218,7 @@ fn case_5_6_a_stream_neither_starves_beside_tcp_nor_starves_it() {
         let long = |flow, start| tcp(Tcp::long(flow, start * SECOND, 120 * SECOND));
         let alone = run([link(), wide()], vec![long(0, 0)], 120, seed);
         let alone = Figures::new(&alone.links[0], &[0], &times);
-        // Whoever is there first.
+        // Either side may begin first.
         for (ours, its) in [(5, 0), (0, 5)] {
             let flows = vec![stream(0, &[ours..120], 0, DELAY, seed), long(1, its)];
             let run = run([link(), wide()], flows, 120, seed);
@@ -277,11 +275,11 @@ fn case_5_8_what_a_paused_stream_leaves_is_used_and_given_back() {
     }
 }
 
-/// What is used at the least where each packet is late by up to so many
-/// milliseconds, in a link of so many Mbit/s.
+/// The least part of the capacity that is used where each packet is late by up to this many
+/// milliseconds, on a link of this many Mbit/s.
 const JITTER_USED: [(u64, f64, f64); 3] = [(5, 4.0, 0.8), (20, 4.0, 0.35), (20, 1.0, 0.65)];
 
-/// The longest queue then, in milliseconds on average.
+/// The longest permitted queue in that case, in milliseconds on average.
 const JITTER_QUEUE_MS: f64 = 10.0;
 
 #[test]

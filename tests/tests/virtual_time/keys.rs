@@ -1,5 +1,5 @@
-//! Everything that both sides send, sealed with a key: no key seals two packets of
-//! one number.
+//! Everything that both sides send, sealed with a key: no key seals two packets with the same
+//! number.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ const MS: Duration = Duration::from_millis(1);
 const SENT: u64 = 3_000;
 const END: u64 = 5_000;
 
-/// Two viewers that are sent to, and two that connect to a sender with one place.
+/// Two viewers at fixed destinations, and two that connect to a sender that has one free slot.
 const FIXED: usize = 2;
 const VIEWERS: usize = 4;
 
 /// What makes a nonce: whose packet it is, its channel, its key and its number.
 type Nonce = (Option<u64>, bool, u16, Channel, u32, u32);
 
-/// What was sealed.
+/// The packets that were sealed.
 #[derive(Default)]
 struct Sealed {
     nonces: HashSet<Nonce>,
@@ -57,7 +57,7 @@ struct Scene {
     sender: Sender,
     seal: SenderSeal,
     viewers: Vec<(Receiver, ViewerSeal)>,
-    /// The viewers of the destinations behind the fixed ones.
+    /// The viewers in the slots behind the fixed destinations.
     admitted: Vec<SocketAddr>,
     sealed: Sealed,
     random: fastrand::Rng,
@@ -72,7 +72,7 @@ fn viewer_at(index: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 100 + index as u8], 4_000))
 }
 
-/// The sender is at another address after an outage.
+/// The sender's address, which is another one after an outage.
 fn sender_at(now: Duration) -> SocketAddr {
     let host = if now < 1_500 * MS { 1 } else { 2 };
     SocketAddr::from(([192, 0, 2, host], 5_005))
@@ -220,7 +220,7 @@ fn no_key_seals_two_packets_of_one_number() {
             if tick < SENT && tick % 33 == 0 {
                 let now = scene.now;
                 let jpeg = jpegs[tick as usize / 33 % 2].clone();
-                // The rate may hold some back.
+                // The rate may hold back some frames.
                 let _ = scene.sender.handle_frame(jpeg, now, Some(80), now);
             }
             match tick {

@@ -1,5 +1,5 @@
-//! The two state machines over an impaired link: whatever it does, a frame
-//! counted intact is the frame sent, and the counts are the link's own.
+//! The two state machines over an impaired link. Whatever the link does, a frame counted intact
+//! is the frame sent, and the counts agree with what the link did.
 
 #![allow(clippy::unwrap_used)] // a panic is how a test fails
 
@@ -32,7 +32,7 @@ use checks::check;
 /// How many seeds each property is tried with.
 const SEEDS: u64 = 1000;
 
-/// Seeds that failed once; they come first.
+/// Seeds that failed once. They are tried first.
 const FAILED_BEFORE: [u64; 0] = [];
 
 fn seeds() -> impl Iterator<Item = u64> {
@@ -50,8 +50,8 @@ fn frames(rng: &mut Rng, count: usize) -> Vec<Bytes> {
         .collect()
 }
 
-/// Any mixture of loss, bursts, delay, reordering, duplication and corruption
-/// that leaves every packet within the viewer's patience.
+/// Any mixture of loss, bursts, delay, reordering, duplication and corruption in which every packet
+/// that arrives arrives within the viewer's budget.
 fn impairment(rng: &mut Rng) -> Impairment {
     let mut some = |most: f64| if rng.bool() { rng.f64() * most } else { 0.0 };
     Impairment {
@@ -123,7 +123,7 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
         met[2] += u64::from(outcomes[Outcome::TailUnknown] > Some(0));
         met[3] += u64::from(followed > 0 && results.viewer.frames.after_last_report.is_none());
     }
-    // Each of these was put to the test often enough.
+    // Each of these occurred often enough.
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
 }
 
@@ -133,8 +133,8 @@ fn socket_drops_are_separated_from_network_losses() {
     for seed in seeds() {
         let mut rng = Rng::with_seed(seed);
         let mut scenario = scenario(&mut rng);
-        // The system counts copies, and what is out of order may be found missing
-        // before it is dropped: where that happens, nothing tells the two apart.
+        // The system counts dropped copies too, and a packet that is out of order may be missed
+        // before it is dropped. In both cases nothing distinguishes lost from dropped packets.
         scenario.forward = Impairment {
             jitter: Duration::ZERO,
             reorder: 0.0,
@@ -143,8 +143,8 @@ fn socket_drops_are_separated_from_network_losses() {
             ..scenario.forward
         };
         let stall = |rng: &mut Rng| {
-            // Over before the bye: of what is dropped behind all that is
-            // received, nobody knows which channel it was of.
+            // The shortage ends before the bye: nobody knows which channel a dropped packet was of
+            // when nothing arrives after it.
             let start = Duration::from_micros(rng.u64(500_000..1_000_000));
             start..start + Duration::from_micros(rng.u64(10_000..300_000))
         };
@@ -164,8 +164,8 @@ fn socket_drops_are_separated_from_network_losses() {
     assert!(met.into_iter().all(|seeds| seeds > SEEDS / 20), "{met:?}");
 }
 
-/// A life that ends with a bye, or is killed in the midst of a frame or
-/// between two. No program comes back at once.
+/// A run of a sender that ends with a bye, or is killed within a frame or between two. No program
+/// restarts at once.
 fn life(rng: &mut Rng) -> Life {
     let killed_after = rng.u64(0..33_000);
     Life {
@@ -208,7 +208,7 @@ fn delays_are_those_of_all_lives_of_the_sender() {
         let most = delays.max().unwrap_or_default().as_secs_f64() * 1e3;
         let told = results.viewer.delays_ms.capture_to_shown;
         let told = told.unwrap_or_default().max;
-        // To three digits.
+        // Three digits.
         assert!(
             (told - most).abs() <= most / 1e3,
             "seed {seed}: {told}, truly {most}"
@@ -241,8 +241,8 @@ fn a_source_that_hesitates_loses_nothing() {
 fn frame_numbers_cross_their_wrap() {
     for seed in 0..50 {
         let mut rng = Rng::with_seed(seed);
-        // The wire has the low 22 bits of them: who joins does not know the others
-        // before the first sender report.
+        // The wire carries their low 22 bits. A viewer that joins does not know the others before
+        // the first sender report.
         let window = 1 << 22;
         let first = FrameNumber((1 + seed % 5) * window - 10);
         let mut scenario = scenario(&mut rng);

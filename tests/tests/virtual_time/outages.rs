@@ -1,5 +1,4 @@
-//! Nothing passes for a while: the picture is back with the first whole frame
-//! after that.
+//! Nothing passes for a while. The picture is back with the first complete frame after that.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use framegram_tests::pair::{self, Results, Scenario};
 
 use super::checks::check;
 
-/// Seeds that failed once; they come first.
+/// Seeds that failed once. They are tried first.
 const FAILED_BEFORE: [u64; 0] = [];
 
 /// How many seeds each property is tried with.
@@ -23,23 +22,22 @@ fn seeds() -> impl Iterator<Item = u64> {
     FAILED_BEFORE.into_iter().chain(0..SEEDS)
 }
 
-/// How much longer the picture may be away than it takes the first frame after
-/// the outage to come whole.
+/// How much longer the picture may be away than the first frame after the outage takes to be
+/// complete.
 const SLACK: Duration = Duration::from_millis(50);
 
-/// The longest time between two questions of a viewer that asks for a stream.
+/// The longest time between two requests of a viewer that asks for a stream.
 const CONNECT_EVERY: Duration = Duration::from_millis(250);
 
 /// The longest time between two reports.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
-/// Of any length between these, as often short as long.
+/// A length between these, short ones as often as long ones.
 fn between(rng: &mut Rng, least: f64, most: f64) -> Duration {
     Duration::from_secs_f64(least * (most / least).powf(rng.f64()))
 }
 
-/// A stream at 5 to 120 frames per second, and frames until some time after its
-/// outages.
+/// A stream of 5 to 120 frames per second that continues for some time after its outages.
 fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
     let interval = between(rng, 1.0 / 120.0, 1.0 / 5.0);
     let delay = Duration::from_micros([0, 500, 10_000, rng.u64(0..100_000)][rng.usize(..4)]);
@@ -86,7 +84,7 @@ fn scenario(rng: &mut Rng) -> (Scenario, Vec<Bytes>) {
     )
 }
 
-/// The longest time without a new picture between two times since the start.
+/// The longest time without a new picture within `span`, which is relative to the start.
 fn longest_without(shown: &[Duration], span: Range<Duration>) -> Duration {
     let mut times = vec![span.start, span.end];
     times.extend(shown.iter().filter(|at| span.contains(at)));
@@ -95,15 +93,14 @@ fn longest_without(shown: &[Duration], span: Range<Duration>) -> Duration {
     gaps.max().unwrap_or_default()
 }
 
-/// When pictures were shown, since the start.
+/// When pictures were shown, relative to the start.
 fn shown(results: &Results) -> Vec<Duration> {
     let records = results.records.iter();
     let shown = records.filter_map(|record| record.shown);
     shown.map(|at| at - pair::START).collect()
 }
 
-/// Asserts that the picture is back `within` so much after each outage, and
-/// stays.
+/// Asserts that the picture is back `within` this time after each outage, and stays.
 fn assert_back(
     what: &str,
     scenario: &Scenario,
@@ -136,7 +133,7 @@ fn five_seconds_without_network_are_five_seconds_without_picture() {
     check(0, &sent, &results);
 }
 
-/// An outage is no loss that parity helps against: it is not planned for after it.
+/// Parity does not help against an outage, so an outage does not change how much of it is sent.
 #[test]
 fn as_much_parity_is_sent_after_an_outage_as_before() {
     let outage = Duration::from_secs(5)..Duration::from_secs(10);
@@ -202,7 +199,7 @@ fn a_connected_viewer_shows_frames_again_after_any_outage() {
         let shown = shown(&results);
         let what = format!("seed {seed}");
         assert_back(&what, &scenario, &shown, sent.len(), |outage| {
-            // The viewer's last word came up to one report before the outage.
+            // The viewer's last report came up to one interval before the outage.
             let forgotten = outage.end - outage.start + REPORT_EVERY + round_trip > sender::SILENCE;
             if forgotten {
                 most + CONNECT_EVERY + round_trip * 2

@@ -9,8 +9,8 @@ use framegram_tests::pair::{self, Results, START, Scenario};
 
 const MS: Duration = Duration::from_millis(1);
 
-/// Frames of 40,000 bytes at 30 a second, over a path with an RTT of 20 ms to a viewer
-/// that follows them.
+/// Frames of 40,000 bytes at 30 a second, over a path with an RTT of 20 ms to a viewer that follows
+/// them.
 fn run(ceiling: usize, seconds: usize, change: impl FnOnce(&mut Scenario)) -> Results {
     let link = Impairment {
         delay: 10 * MS,
@@ -34,12 +34,12 @@ fn a_path_carries_datagrams_of_its_interfaces_mtu() {
             panic!("{:?}", results.sender.path_mtu);
         };
         assert_eq!((found.datagram, found.too_large), (ceiling, None));
-        // One was enough.
+        // One probe was enough.
         assert_eq!((found.probes, found.black_holes), (1, 0));
         let stream = &results.viewer.stream;
         assert_eq!(stream.longest_datagram, Some(ceiling));
         assert_eq!(results.viewer.frames.intact, Some(90));
-        // At 40,000 bytes each, few are of the first size.
+        // At 40,000 bytes each, few frames are sent in datagrams of the first size.
         let packets = results.viewer.packets.sent.expect("the bye came");
         let most = 90 * (40_000 / ceiling as u64 + 2) + 200;
         assert!(packets < most, "{packets} of {ceiling} bytes");
@@ -84,7 +84,7 @@ fn the_picture_is_back_within_a_second_where_a_path_silently_carries_less() {
             };
             assert!((1_284..=1_300).contains(&found.datagram), "{found:?}");
             assert_eq!(found.black_holes, 1);
-            // All that follow come.
+            // All frames that follow arrive.
             let shown = times.filter(|time| *time >= back).count();
             let sent = ((Duration::from_secs(20) - back).as_secs_f64() * 30.0) as usize;
             assert!(shown + 1 >= sent, "{shown} of {sent}");

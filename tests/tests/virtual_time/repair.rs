@@ -1,5 +1,4 @@
-//! What is done against loss, packet by packet: the two state machines, and a
-//! look at what they send.
+//! What is done against loss, packet by packet: the two state machines, and what they send.
 
 mod nack;
 
@@ -25,7 +24,7 @@ const VIEWER: u64 = 4;
 const INTERVAL: Duration = Duration::from_millis(33);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A datagram, and when it left.
+/// A datagram, and when it was sent.
 type Sent = (Duration, Vec<u8>);
 
 fn config() -> Config {
@@ -44,7 +43,7 @@ fn frame(chunks: usize) -> Bytes {
     Bytes::from(vec![7; chunks * chunk_capacity(DEFAULT_DATAGRAM) - 9])
 }
 
-/// All that leaves until `end`, and when.
+/// All that is sent until `end`, and when.
 fn drain(transmitter: &mut Sender, from: Duration, end: Duration) -> Vec<Sent> {
     let (mut now, mut out, mut sent) = (from, Vec::new(), Vec::new());
     while now < end {
@@ -87,7 +86,7 @@ fn is_chunk(packet: &Packet<'_>) -> bool {
     matches!(packet, Packet::Chunk(_))
 }
 
-/// What a viewer says of the path.
+/// What a viewer reports about the path.
 fn report(number: u64, loss: f64, queueing: Duration) -> Vec<u8> {
     let report = Packet::ReceiverReport(ReceiverReport {
         viewer: VIEWER,
@@ -116,7 +115,7 @@ fn said(number: u64, packet: &Packet<'_>) -> Vec<u8> {
 }
 
 #[test]
-fn a_fixed_share_of_parity_comes_true_for_frames_of_every_size() {
+fn a_fixed_share_of_parity_is_met_for_frames_of_every_size() {
     for chunks in [1, 3, 10, 33, 150] {
         for share in [0.1, 0.25, 1.0] {
             let mut transmitter = transmitter(Config {
@@ -126,7 +125,7 @@ fn a_fixed_share_of_parity_comes_true_for_frames_of_every_size() {
             let sent = send(&mut transmitter, 100, chunks);
             let wanted = 100.0 * chunks as f64 * share;
             let parity = count(&sent, is_parity) as f64;
-            // What is owed at the end is less than one block's.
+            // At the end, less than the parity of one block is still to be sent.
             let owed = 4.0 * chunks as f64 * share + 1.0;
             assert!(
                 (parity - wanted).abs() <= owed,
@@ -195,7 +194,7 @@ fn more_loss_takes_more_parity_but_not_where_the_path_is_full() {
 }
 
 #[test]
-fn a_frame_is_spread_over_at_most_half_its_time_and_without_pacing_over_none() {
+fn a_frame_is_spread_over_at_most_half_its_interval_and_not_at_all_without_pacing() {
     for (pace, most) in [(true, INTERVAL / 2), (false, Duration::ZERO)] {
         let mut transmitter = transmitter(Config { pace, ..config() });
         for number in 0..3 {
@@ -221,7 +220,7 @@ fn the_tail_of_a_frame_does_not_delay_the_next() {
     transmitter
         .handle_frame(frame(100), INTERVAL, None, INTERVAL)
         .unwrap();
-    // The next one comes long before its time.
+    // The next frame comes long before its time.
     let early = INTERVAL + 2 * MILLISECOND;
     drain(&mut transmitter, INTERVAL, early);
     transmitter

@@ -1,7 +1,6 @@
-//! A small version of the table of repair (`make bench` has the whole one)
-//! against the numbers that are kept in `tests/snapshots/repair.txt`: what
-//! changes them is looked at before it lands. To renew them:
-//! `RENEW_SNAPSHOTS=1 cargo test -p framegram-tests --test virtual_time repair_table`
+//! A small version of the repair table (`make bench` makes the complete one), compared with the
+//! numbers in `tests/snapshots/repair.txt`: whoever changes them looks at the difference first. To
+//! renew them: `RENEW_SNAPSHOTS=1 cargo test -p framegram-tests --test virtual_time repair_table`
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +11,7 @@ use framegram_tests::slices_row;
 /// Frames of each cell, after the first seconds.
 const FRAMES: usize = 120;
 
-/// A cell's only seed.
+/// The one seed of each cell.
 const SEED: u64 = 4;
 
 fn table() -> String {
@@ -49,7 +48,7 @@ fn programs_that_wait_for_their_turn_still_get_nearly_all_frames() {
 }
 
 #[test]
-fn slices_alone_show_every_frame_of_which_anything_arrived() {
+fn slices_show_every_frame_of_which_anything_arrived() {
     let bounds = [(90.0, 1.05), (90.0, 1.06), (85.0, 1.06)];
     for (size, (fresh, ratio)) in slices_row::SIZES.into_iter().zip(bounds) {
         let slices = slices_row::measure(size, 300, SEED..SEED + 1).unwrap();

@@ -1,4 +1,4 @@
-//! What the sender's own system refuses is no loss of the network.
+//! What the sender's own system refuses is not counted as loss in the network.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -15,9 +15,9 @@ const INTERVAL: Duration = Duration::from_millis(40);
 const FRAMES: u32 = 100;
 const CHUNKS: usize = 10;
 
-/// Sends frames over a network that loses nothing, from a system that takes the
-/// first this many datagrams of each batch that `takes` says, by its frame and
-/// length. The figures of both, and how many were refused.
+/// Sends frames over a network without loss, from a system that accepts only the first datagrams of
+/// each batch: as many as `takes` returns for the frame and the length of the batch. Returns the
+/// figures of both sides, and how many datagrams were refused.
 fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
     let config = sender::Config {
         interval: Some(INTERVAL),
@@ -69,7 +69,7 @@ fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u
     )
 }
 
-/// Asserts that nothing counts as lost on the way, and all frames are told of.
+/// Asserts that nothing counts as lost on the way, and that all frames are accounted for.
 fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
     let packets = &viewer.packets;
     assert_eq!(packets.send_errors, Some(*refused), "{packets:?}");
@@ -97,7 +97,7 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
 }
 
 #[test]
-fn a_network_that_is_gone_for_a_while_makes_frames_that_were_not_sent() {
+fn a_network_outage_at_the_sender_makes_unsent_frames() {
     let gone: Range<u32> = 30..50;
     let ended = run(|frame, count| if gone.contains(&frame) { 0 } else { count });
     assert_accounts(&ended);
@@ -129,7 +129,7 @@ fn send_errors_are_reported_before_more_packets() {
         let mut rng = Rng::with_seed(seed);
         let refusing = rng.f64() * 0.5;
         let ended = run(|frame, count| {
-            // Reports and the bye are not, so that all of it is told in time.
+            // Reports and the bye are accepted, so that all of it is told in time.
             if frame < FRAMES && count > 1 && rng.f64() < refusing {
                 rng.usize(..count)
             } else {

@@ -1,5 +1,5 @@
-//! One sender and several viewers in virtual time, each behind a link of its
-//! own: none of them rules what the others get.
+//! One sender and several viewers in virtual time, each behind a link of its own. None of them
+//! determines what the others get.
 
 mod greed;
 
@@ -21,20 +21,20 @@ const STREAM: u64 = 7;
 const MS: Duration = Duration::from_millis(1);
 const START: Duration = Duration::from_secs(100);
 const INTERVAL: Duration = Duration::from_micros(33_333);
-/// Time from report to report of those who only speak.
+/// The interval of the reports of those that only report.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// Who is at a destination.
 enum Guest {
-    /// A viewer as it is, with its latency and its link.
+    /// A real viewer, with its latency and its link.
     Honest(receiver::Config, Impairment),
-    /// Says this, from time to time, until it falls silent.
+    /// Sends this report at intervals, until it falls silent.
     Says(ReceiverReport, Duration),
-    /// Says this, and asks for every frame again and again.
+    /// Sends this report, and requests every frame again and again.
     Asks(ReceiverReport),
 }
 
-/// A guest, and how it fares.
+/// A guest, and what it gets.
 struct Place {
     guest: Guest,
     receiver: Option<Receiver>,
@@ -43,18 +43,18 @@ struct Place {
     backward: Link,
     number: u64,
     due: Duration,
-    /// UDP payload of media, repair and control that left for it, by second.
+    /// UDP payload of media, repair and control packets that was sent to it, by second.
     sent: Vec<[u64; 3]>,
-    /// From capture to leaving, chunk by chunk.
+    /// The time from capture to sending, of each chunk.
     ages: Vec<Duration>,
-    /// Parity shards and chunks sent again.
+    /// Parity shards and retransmitted chunks.
     repair: BTreeSet<(u64, u32)>,
 }
 
-/// Makes frames fit a rate by what the last ones cost, as the program does.
+/// Adjusts the frames to a rate by what the last ones cost, as the program does.
 struct RateControl {
     bytes_per_second: f64,
-    /// At the frames of the last second.
+    /// The volumes of the last second, at each frame.
     volumes: VecDeque<Volume>,
     costs: VecDeque<f64>,
 }
@@ -90,9 +90,9 @@ impl RateControl {
 struct Scene {
     transmitter: Sender,
     rate: Option<RateControl>,
-    /// Bytes of a frame where no rate sets them.
+    /// Bytes of a frame where no rate limits them.
     natural: usize,
-    /// Whether frames become no shorter, whatever the rate says.
+    /// Whether frames get no shorter, whatever the rate is.
     stubborn: bool,
     now: Duration,
     captured: Vec<Duration>,
@@ -152,8 +152,8 @@ impl Scene {
                 waiting = Some(frame);
                 frame += INTERVAL;
             }
-            // As the program does: what the rate holds back is waited for, and
-            // the newest frame goes on behind it.
+            // As in the program, what the rate holds back is waited for, and then the newest frame
+            // is sent.
             if !self.transmitter.is_held_back(self.now)
                 && let Some(captured) = waiting.take()
             {
@@ -222,13 +222,13 @@ impl Scene {
         seconds.iter().map(|sent| sent[channel as usize]).sum()
     }
 
-    /// Bytes that left for a place within these seconds, of all channels.
+    /// Bytes that were sent to a place within these seconds, in all channels.
     fn between(&self, place: usize, seconds: std::ops::Range<usize>) -> u64 {
         let sent = &self.places[place].sent[seconds];
         sent.iter().flatten().sum()
     }
 
-    /// The age at which this many of the chunks had left, of the second half.
+    /// The age below which this share of the chunks of the second half was sent.
     fn age(&self, place: usize, share: f64) -> Duration {
         let ages = &self.places[place].ages;
         let mut ages = ages[ages.len() / 2..].to_vec();
@@ -308,7 +308,7 @@ impl Place {
         }
     }
 
-    /// One who asks hears the last chunk of a frame, and wants the last three
+    /// A guest that requests hears the last chunk of a frame, and requests the last three frames
     /// again, twice.
     fn hear(&mut self, at: usize, datagram: &[u8], now: Duration) {
         let Guest::Asks(report) = &self.guest else {
@@ -349,7 +349,7 @@ impl Place {
     }
 }
 
-/// 10 ms either way, and nothing is lost.
+/// 10 ms in each direction, without loss.
 fn way() -> Impairment {
     "delay=10ms".parse().unwrap()
 }
@@ -366,7 +366,7 @@ fn patient(latency: u32, link: &str) -> Guest {
     Guest::Honest(config, link.parse().unwrap())
 }
 
-/// A report of a viewer that never was there.
+/// A report of a viewer that never existed.
 fn report(loss: f64, rtt: Duration, budget: Duration) -> ReceiverReport {
     ReceiverReport {
         viewer: 1,
@@ -395,7 +395,7 @@ fn a_viewer_that_is_gone_is_forgotten() {
         after * 100 <= alone * 103,
         "{with} then {after}, alone {alone}"
     );
-    // What is sent to where it was is what goes to one that never spoke.
+    // What is sent to its old address is what goes to a viewer that never reported.
     let silent = Guest::Says(report(0.4, 200 * MS, 60 * MS), Duration::ZERO);
     let silent = Scene::new(Config::default(), 60_000, vec![honest(LITTLE_LOSS), silent]).play(14);
     let (other, silent) = (scene.between(1, 9..14) / 5, silent.between(1, 9..14) / 5);
@@ -435,7 +435,7 @@ fn a_viewers_claims_affect_only_its_own_stream() {
 
 #[test]
 fn each_viewer_is_answered_for_as_long_as_it_waits_itself() {
-    // So far away that a round of requests takes longer than the others wait.
+    // So far away that one round of NACKs takes longer than the budget of the others.
     let far = "loss=3%,delay=140ms,seed=9";
     let config = || Config {
         fec: Fec::Off,

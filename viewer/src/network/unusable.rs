@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn beside_the_stream_of_another_sender_it_is_told_all_the_same() {
+    fn it_is_reported_even_next_to_another_senders_stream() {
         let mut unusable = Unusable::default();
         let [good, bad] = [1, 2].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
         for _ in 0..3 {

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_told_as_far_as_they_are_known() {
+    fn stages_are_reported_if_known() {
         let mut statistics = Statistics {
             delays_ms: Delays {
                 sent_to_complete: median(9.96),

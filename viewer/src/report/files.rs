@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_were_not_written_are_told() {
+    fn missing_rows_are_reported() {
         let folder = Folder::new();
         let files = claim(&[folder.path("a.csv")]).unwrap();
         let finished = files.finish(&Report::new(&Statistics::default()), &Advice::default(), 3);

@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_overlay_tells_of_holes_where_there_are_any() {
+    fn the_overlay_mentions_holes_if_there_are_any() {
         let mut live = Live {
             statistics: at(75, 0),
             ..Live::default()
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_tells_rates_frames_lost_repair_and_delay() {
+    fn the_line_has_rates_frames_lost_repair_and_delay() {
         let mut live = Live {
             statistics: at(75, 0),
             fps: Some(29.97),

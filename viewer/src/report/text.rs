@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn says_that_the_tail_is_not_known_where_no_bye_came() {
+    fn without_a_bye_the_tail_is_reported_as_unknown() {
         let mut statistics = clean();
         statistics.stream.wire = Some("native");
         let tail = |statistics: &Statistics| {

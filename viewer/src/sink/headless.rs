@@ -58,7 +58,7 @@ mod tests {
     use crate::report::live::Live;
 
     #[test]
-    fn tells_pictures_from_other_bytes() {
+    fn distinguishes_pictures_from_other_bytes() {
         let mut sink = Headless::new().unwrap();
         let live = Live::default();
         let status = Status::at_start(&live);

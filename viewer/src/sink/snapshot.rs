@@ -232,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn refuses_other_kinds_and_folders_that_are_not_there() {
+    fn refuses_other_formats_and_missing_folders() {
         let folder = Folder::new();
         assert!(claim(&folder.path("a.gif")).is_err());
         assert!(claim(&folder.path("no/such/folder.png")).is_err());
     }
 
     #[test]
-    fn numbers_go_on_behind_files_that_are_there() {
+    fn snapshot_numbers_continue_after_existing_files() {
         let folder = Folder::new();
         let mut series = Series::new(Some(&folder.path("shot.jpg")));
         std::fs::write(folder.path("shot-1.jpg"), b"mine").unwrap();

@@ -32,7 +32,7 @@ fn refs(arguments: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_viewer_that_cannot_begin_changes_nothing() {
+fn a_viewer_that_cannot_start_changes_no_file() {
     let folder = Folder::new();
     let arguments = all(&folder);
     let sdp = folder.path("missing.sdp");
@@ -105,7 +105,7 @@ fn an_older_file_is_replaced_or_moved_aside_with_the_first_new_byte() {
 }
 
 #[test]
-fn nothing_is_written_twice_or_over_what_is_read() {
+fn no_input_is_overwritten_and_no_file_written_twice() {
     let folder = Folder::new();
     let (one, link) = (folder.path("one.json"), folder.path("link.mjpeg"));
     fs::write(&one, "the only copy").unwrap();

@@ -79,7 +79,7 @@ fn interrupted(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> (Optio
 }
 
 #[test]
-fn it_goes_on_and_ends_although_nobody_reads_what_is_told() {
+fn it_continues_and_ends_although_nobody_reads_its_output() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let (reader, writer) = full_pipe();
@@ -93,7 +93,7 @@ fn it_goes_on_and_ends_although_nobody_reads_what_is_told() {
 }
 
 #[test]
-fn a_terminal_that_is_stopped_stops_nothing() {
+fn a_stopped_terminal_blocks_no_stream() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let pty = nix::pty::openpty(None, None).unwrap();
@@ -154,7 +154,7 @@ fn an_unread_fifo_does_not_prevent_the_end() {
 }
 
 #[test]
-fn figures_and_frames_that_nobody_reads_do_not_keep_it_from_ending() {
+fn unread_figures_and_frames_do_not_prevent_the_end() {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let frames = ["--output", "-", "--output-format", "y4m"];

@@ -96,7 +96,7 @@ fn an_unknown_interface_or_host_is_named() {
 }
 
 #[test]
-fn nothing_came_is_a_failure_once_the_wait_is_over() {
+fn receiving_nothing_is_a_failure_after_the_wait() {
     let folder = Folder::new();
     let (report, snapshot) = (folder.path("report.json"), folder.path("last.png"));
     fails(
@@ -158,7 +158,7 @@ fn a_format_that_is_not_taken_is_named() {
 }
 
 #[test]
-fn a_recording_goes_on_without_the_frames_that_do_not_fit() {
+fn a_recording_continues_without_frames_of_another_size() {
     let folder = Folder::new();
     let output = folder.path("film.y4m");
     let mut jpegs = frames(8);

@@ -104,7 +104,7 @@ fn a_pipe_gets_the_frames_and_nothing_else() {
 }
 
 #[test]
-fn a_reader_who_goes_away_is_a_good_end() {
+fn a_reader_that_closes_standard_output_is_a_success() {
     let folder = Folder::new();
     let report = folder.path("report.json");
     let mut viewer = Viewer::listening(&[
@@ -139,7 +139,7 @@ fn records_decoded_pictures() {
 }
 
 #[test]
-fn ends_after_so_many_frames() {
+fn ends_after_the_requested_number_of_frames() {
     let folder = Folder::new();
     let report = folder.path("report.json");
     let viewer = Viewer::listening(&["--headless", "--frames", "7", "--report", &report]);
@@ -151,7 +151,7 @@ fn ends_after_so_many_frames() {
 }
 
 #[test]
-fn ends_so_long_after_the_first_frame() {
+fn ends_after_the_requested_time_from_the_first_frame() {
     let viewer = Viewer::listening(&["--headless", "--duration", "300ms"]);
     send(viewer.address(), &frames(5), false);
     let begun = Instant::now();
@@ -177,7 +177,7 @@ fn signals_end_it_in_order() {
 }
 
 #[test]
-fn once_ends_without_a_bye_when_nothing_is_heard_any_more() {
+fn once_ends_without_a_bye_after_a_silence() {
     let viewer = Viewer::listening(&["--headless", "--once"]);
     send(viewer.address(), &frames(5), false);
     let begun = Instant::now();

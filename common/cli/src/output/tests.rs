@@ -124,7 +124,7 @@ fn a_growing_file_moves_the_older_one_aside_with_its_first_byte() {
 }
 
 #[test]
-fn nothing_is_moved_aside_for_nothing() {
+fn without_new_content_no_file_is_moved_aside() {
     let folder = Folder::new();
     let path = folder.file("a.trace", "old");
     drop(

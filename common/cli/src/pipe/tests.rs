@@ -83,7 +83,7 @@ fn a_pipe_without_a_deadline_can_still_be_read() {
 }
 
 #[test]
-fn a_reader_who_is_gone_is_a_good_end_of_standard_output_alone() {
+fn a_closed_pipe_is_a_success_only_for_standard_output() {
     for is_standard in [true, false] {
         let (reader, pipe, _) = piped(is_standard);
         drop(reader);

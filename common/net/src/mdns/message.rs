@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_where_they_go_on_earlier_and_end() {
+    fn only_backward_compression_pointers_are_followed() {
         let header = [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
         let question = |name: &[u8]| [&header[..], name, &[0, 12, 0, 1]].concat();
         // The end of the header has no "local"; a pointer to itself; a pointer

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_do_more_than_be_read_are_none() {
+    fn names_with_control_or_invisible_characters_are_refused() {
         let mut search = Search::new(None, Duration::ZERO);
         for name in [
             "\u{1b}]0;owned\u{7}\u{1b}[2J",
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_no_other_machine_has_are_not_asked() {
+    fn addresses_of_no_other_machine_are_ignored() {
         let mut search = Search::new(None, Duration::ZERO);
         for address in [
             "127.0.0.1",

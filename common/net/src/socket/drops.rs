@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_goes_on_beyond_32_bits() {
+    fn a_drop_counter_is_extended_beyond_32_bits() {
         let mut drops = Drops::default();
         assert_eq!(drops.record(None), 0);
         assert_eq!(drops.record(Some(1 << 30)), 1 << 30);

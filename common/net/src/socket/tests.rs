@@ -83,7 +83,7 @@ fn answers_reach_the_connected_sender() {
 }
 
 #[test]
-fn an_answer_comes_from_the_address_that_was_written_to() {
+fn an_answer_comes_from_the_address_that_received_the_request() {
     for all in ["0.0.0.0:0", "[::]:0"] {
         let (viewer, bound) = listening(all, 1 << 20);
         // All of 127/8 is this machine, and its routes choose 127.0.0.1.
@@ -156,7 +156,7 @@ fn arrival_is_when_the_kernel_received_the_datagram_not_when_it_is_read() {
 }
 
 #[test]
-fn a_refusal_is_told_and_keeps_nothing_back() {
+fn connection_refused_is_returned_and_all_datagrams_are_sent() {
     let (viewer, address) = listening("127.0.0.1:0", 1 << 20);
     drop(viewer);
     let sender = Socket::connect(
@@ -181,7 +181,7 @@ fn a_refusal_is_told_and_keeps_nothing_back() {
 }
 
 #[test]
-fn a_refusal_also_ends_a_wait_and_is_told_by_receive() {
+fn connection_refused_ends_a_wait_and_is_returned_by_receive() {
     let (viewer, address) = listening("127.0.0.1:0", 1 << 20);
     drop(viewer);
     let sender = sending(address);
@@ -227,7 +227,7 @@ fn a_wake_ends_the_wait_even_when_it_comes_first() {
 }
 
 #[test]
-fn several_viewers_of_a_group_hear_it_on_one_machine() {
+fn several_viewers_on_one_machine_receive_a_group() {
     let interface = Some(Interface::find("lo").unwrap());
     let listen = |port: u16| {
         Socket::listen(&ListenOptions {
@@ -273,7 +273,7 @@ fn a_broadcast_address_needs_the_broadcast_flag() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_the_address() {
+fn a_port_in_use_is_reported_with_its_address() {
     let (_viewer, address) = listening("127.0.0.1:0", 1 << 20);
     let listen = ListenOptions {
         address: Some(address),
@@ -285,7 +285,7 @@ fn a_port_in_use_is_told_with_the_address() {
 }
 
 #[test]
-fn buffers_are_told_as_what_the_kernel_gave() {
+fn buffer_sizes_are_reported_as_granted_by_the_kernel() {
     let (viewer, address) = listening("127.0.0.1:0", 100_000);
     assert_eq!(viewer.receive_buffer().unwrap(), 100_000);
     let (greedy, _) = listening("127.0.0.1:0", 1 << 30);

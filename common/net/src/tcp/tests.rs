@@ -37,7 +37,7 @@ fn next(connection: &mut Connection) -> io::Result<Vec<u8>> {
 }
 
 #[test]
-fn packets_go_both_ways_and_the_end_is_told_behind_the_last() {
+fn packets_go_both_ways_and_the_end_follows_the_last_one() {
     let (mut near, mut far) = pair();
     assert_eq!(near.local_addr().unwrap(), far.peer());
     near.push(b"aabbc", 2);
@@ -57,7 +57,7 @@ fn packets_go_both_ways_and_the_end_is_told_behind_the_last() {
 }
 
 #[test]
-fn a_reader_that_stops_makes_it_not_ready_and_what_waits_arrives_when_it_goes_on() {
+fn a_stalled_reader_makes_the_connection_not_ready_and_queued_packets_arrive_later() {
     let (mut near, mut far) = pair();
     assert!(near.is_ready());
     let mut sent = 0_usize;

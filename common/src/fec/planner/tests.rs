@@ -28,7 +28,7 @@ fn share(losses: &[f64]) -> f64 {
 }
 
 #[test]
-fn one_viewer_of_a_group_draws_no_more_than_its_bound_however_much_it_loses() {
+fn one_viewer_of_a_group_gets_no_more_parity_than_its_bound() {
     let (alone, good) = (share(&[0.4]), share(&[0.01]));
     assert!(alone > 0.7 && good < 0.2, "{alone}, {good}");
     for losses in [&[0.01, 0.4][..], &[0.4, 0.01], &[0.01, 0.4, 0.02]] {
@@ -103,7 +103,7 @@ fn one_packet_more_costs_as_much_as_it_saves_and_few_frames_fail() {
 }
 
 #[test]
-fn a_share_comes_true_on_average_whatever_the_length_of_blocks() {
+fn a_share_is_met_on_average_for_blocks_of_any_length() {
     for chunks in [1, 2, 3, 7, 40] {
         for share in [0.05, 0.25, 1.0, 1.6] {
             let fixed = share_over(&[path(0.1)], Fec::Fixed(share), chunks, 400);
@@ -127,7 +127,7 @@ fn parity_spans_as_many_small_frames_as_there_is_time_for_and_no_large_ones() {
 }
 
 #[test]
-fn no_block_is_held_up_by_viewers_that_report_something_else_every_time() {
+fn viewers_with_changing_reports_delay_no_block() {
     let mut planner = Planner::new(Fec::Auto);
     let mut carry = Carry::default();
     for block in 0..50 {

@@ -73,7 +73,7 @@ fn cuts_at_every_piece_size_and_past_thumbnails() {
 }
 
 #[test]
-fn a_jpeg_without_end_goes_up_to_the_next_and_a_header_alone_is_broken() {
+fn a_jpeg_without_end_extends_to_the_next_and_a_mere_header_is_broken() {
     let (one, two) = (jpeg(1), jpeg(2));
     let open = one.slice(..one.len() - 2);
     let both = vec![open.clone(), two.clone()];

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn carries_no_more_than_came_until_it_is_proved_and_nothing_once_it_is_silent() {
+    fn an_unproved_path_carries_no_more_than_it_brought_and_a_silent_one_nothing() {
         let mut path = path(5);
         assert!(!path.may_send(1, NOW) && path.challenge(9, NOW).is_none());
         path.record_received(100);

@@ -150,7 +150,7 @@ mod tests {
     const FRAMES: NumberSpace = NumberSpace::Frames(Some(Duration::from_micros(33_333)));
 
     #[test]
-    fn a_jump_is_as_far_as_a_stream_comes_in_the_time() {
+    fn a_jump_may_be_as_far_as_a_stream_gets_in_the_elapsed_time() {
         let mut numbers = Plausibility::default();
         let now = 1_000 * MS;
         numbers.record(MEDIA, Duration::ZERO, now);

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_go_on_over_their_wraps() {
+    fn numbers_and_times_continue_over_their_wraps() {
         let (mut numbering, mut next) = (Numbering::default(), 0);
         let mut extended =
             |sequence, time| extend_at(&mut numbering, &mut next, sequence, time, MS);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_counts_when_a_second_packet_goes_on_from_it_and_the_first_run_is_over() {
+    fn a_jump_counts_when_a_second_packet_continues_it_and_the_old_sequence_is_over() {
         let (mut numbering, mut next) = (Numbering::default(), 0);
         let mut extended =
             |sequence, time, now| extend_at(&mut numbering, &mut next, sequence, time, now);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_is_as_long_as_the_time_that_passed() {
+    fn a_number_jump_is_limited_by_the_elapsed_time() {
         let (mut numbering, mut next) = (Numbering::default(), 0);
         // 500 packets a second.
         for sequence in 0..1_000_u16 {

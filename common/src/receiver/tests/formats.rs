@@ -208,7 +208,7 @@ fn a_sender_that_returns_with_its_old_number_is_a_new_stream() {
 }
 
 #[test]
-fn formats_at_one_port_are_told_apart_and_the_first_is_followed() {
+fn formats_at_one_port_are_distinguished_and_the_first_is_followed() {
     let mut receiver = receiver();
     let mut native = Sender::new(sender::Config::default(), 1234, Duration::ZERO);
     let bare = jpeg(1);

@@ -31,7 +31,7 @@ fn bare_jpegs_in_one_datagram_and_in_several() {
 }
 
 #[test]
-fn a_bare_jpeg_whose_end_never_comes_is_counted() {
+fn a_bare_jpeg_without_its_end_is_counted() {
     let mut receiver = receiver();
     receiver.handle_datagram(address(9), &jpeg(0), at(0));
     receiver.handle_datagram(address(9), &jpeg(1)[..900], at(0));

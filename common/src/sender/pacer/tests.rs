@@ -171,7 +171,7 @@ fn no_more_frames_and_bytes_wait_than_may() {
 }
 
 #[test]
-fn a_lane_has_its_own_pace_and_holds_up_nobody() {
+fn a_lane_has_its_own_pace_and_delays_no_other() {
     let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
     let (rate, burst) = (100_000.0, 5_000.0);
     let own = |count| {

@@ -196,7 +196,7 @@ fn frames_without_viewers_are_dropped() {
 }
 
 #[test]
-fn parity_is_planned_for_who_is_there() {
+fn parity_is_planned_for_present_viewers() {
     let mut sender = sender(1, 1);
     admit(&mut sender, 7, Duration::ZERO);
     let report = |viewer, loss_ppm| {
@@ -227,7 +227,7 @@ fn parity_is_planned_for_who_is_there() {
 }
 
 #[test]
-fn a_viewer_for_which_there_is_no_slot_is_told_so() {
+fn a_viewer_without_a_slot_is_rejected() {
     let mut sender = sender(0, 1);
     admit(&mut sender, 7, MS);
     let rejected = Event::Rejected {

@@ -98,7 +98,7 @@ fn refuses_what_it_cannot_read_with_the_reason() {
 }
 
 #[test]
-fn each_packet_tells_who_sent_it() {
+fn each_packet_identifies_its_sender() {
     let id = 0x1122_3344_5566_7788;
     for (name, packet) in examples() {
         let is_viewers = matches!(

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_s_report_comes_back() {
+    fn a_receiver_report_survives_the_wire() {
         let block = Block {
             source: 7,
             fraction_lost: 5,

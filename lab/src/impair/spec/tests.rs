@@ -35,7 +35,7 @@ fn reads_every_term() {
 }
 
 #[test]
-fn a_rate_has_a_queue_and_a_seed_alone_harms_nothing() {
+fn a_rate_has_a_default_queue_and_a_mere_seed_impairs_nothing() {
     assert_eq!(parse("rate=64k").unwrap().queue, QUEUE);
     assert_eq!(parse("rate=1M,queue=0").unwrap().queue, Duration::ZERO);
     assert_eq!(parse("seed=0"), Ok(Impairment::default()));

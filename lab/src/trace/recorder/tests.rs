@@ -62,7 +62,7 @@ fn taken(recorder: &mut Recorder) -> Vec<u8> {
 }
 
 #[test]
-fn tells_what_became_of_each_datagram() {
+fn each_datagram_has_its_disposition_in_the_trace() {
     let mut recorder = recorder(1 << 20);
     let good = datagram(STREAM, 0, 10, &frame_chunk(0, 0));
     let mut damaged = datagram(STREAM, 1, 20, &frame_chunk(0, 1));

@@ -64,7 +64,7 @@ fn needs_one_try_a_frame_once_it_has_settled() {
 }
 
 #[test]
-fn scales_only_when_quality_does_not_do_and_comes_back() {
+fn scales_only_when_quality_is_not_enough_and_recovers() {
     let mut fit = Fit::new(10_000, 80);
     let (search, _, _) = play(&mut fit, 10_000_000.0, SHRINK);
     let (fitted, _) = search.fitted.unwrap();
@@ -83,7 +83,7 @@ fn scales_only_when_quality_does_not_do_and_comes_back() {
 }
 
 #[test]
-fn leaves_a_frame_that_fits_as_it_was_asked() {
+fn leaves_the_requested_quality_of_a_frame_that_fits() {
     let mut fit = Fit::new(1_000_000, 80);
     for _ in 0..3 {
         let (search, _, tries) = play(&mut fit, 2_000_000.0, SHRINK);

@@ -1,5 +1,5 @@
-//! A stranger who does not see the stream: whatever it sends, from whatever
-//! address, only counters of other streams and discarded datagrams change.
+//! An attacker who does not see the stream. Whatever it sends, from whatever address, only the
+//! counters of other streams and of discarded datagrams change.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! A flood of forged datagrams beside a stream: 100,000 a second, of every kind
-//! that someone who does not see the stream can make. The stream continues, memory
-//! stays constant, and the work per datagram is bounded.
+//! A flood of forged datagrams beside a stream: 100,000 a second, of every kind that an
+//! attacker who does not see the stream can make. The stream goes on, memory stays constant, and
+//! the work per datagram is bounded.
 
 use framegram_tests::flood::{FLOODS, Flood};
 
@@ -9,11 +9,11 @@ use super::*;
 /// Forged datagrams per frame of the stream: 100,000 a second.
 const PER_FRAME: usize = 3_333;
 
-/// The most bytes that are allocated for a forged datagram on average, including
-/// the datagram itself. An RTP packet of a new source takes most: a session.
+/// The most bytes that are allocated for a forged datagram on average, including the datagram
+/// itself. An RTP packet of a new source takes most, because it opens a session.
 const MOST_TAKEN: usize = 32 << 10;
 
-/// A source address: one host's, any, or the sender's own, which is forged.
+/// A source address: that of one host, any, or the sender's own, which is forged.
 fn source(rng: &mut Rng) -> SocketAddr {
     match rng.u8(..4) {
         0 => sender(),
@@ -35,7 +35,7 @@ fn play(stage: &mut Stage, flood: &Flood, rng: &mut Rng, frames: u64) {
 }
 
 #[test]
-fn a_stream_under_a_flood_goes_on_in_little_memory_and_work() {
+fn a_stream_continues_under_a_flood_with_bounded_memory_and_work() {
     for (seed, flood) in FLOODS.iter().enumerate() {
         let mut rng = Rng::with_seed(seed as u64);
         let mut stage = Stage::new();

@@ -1,5 +1,4 @@
-//! What a viewer sends to addresses that it knows nothing of: never more than
-//! came from there.
+//! A viewer sends no more to an unknown address than came from there.
 
 use super::*;
 
@@ -64,7 +63,7 @@ fn kinds(rng: &mut Rng) -> Vec<(&'static str, Packet<'static>)> {
 }
 
 #[test]
-fn one_datagram_draws_no_more_than_it_brought_and_none_that_is_no_media_draws_anything() {
+fn one_media_datagram_gets_no_more_bytes_than_it_had_and_any_other_gets_none() {
     let mut rng = Rng::with_seed(1);
     for (name, packet) in kinds(&mut rng) {
         let mut stage = Stage::new();
@@ -120,14 +119,14 @@ fn a_silent_sender_gets_no_packets() {
     let before = stage.went_to(sender());
     stage.pass(60 * Duration::from_secs(1));
     assert_eq!(stage.went_to(sender()), before);
-    // And spoken to again once it is back.
+    // The address is sent to again once the sender is back.
     stage.forth = true;
     stage.play(30);
     assert!(stage.went_to(sender()) > before);
 }
 
-/// A slow stream of small frames brings less than reports take: its sender
-/// proves its address.
+/// A slow stream of small frames has fewer bytes than the reports to it. Its sender proves its
+/// address.
 #[test]
 fn a_sender_of_few_bytes_proves_its_address_and_gets_reports() {
     let mut stage = Stage::new();

@@ -1,4 +1,4 @@
-//! Streams on standard input and recordings, as scripts and recorders leave them.
+//! Streams on standard input and recordings, as scripts and recorders write them.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use super::*;
 
 const SIZE: (usize, usize) = (96, 64);
 
-/// Sends what stands on standard input, with this status, and returns what came.
+/// Sends `stream` from standard input. Returns the ended sender and the received JPEGs.
 fn piped(stream: &[u8]) -> (Ended, Vec<Bytes>) {
     let (viewer, address) = recording();
     let mut sender = Start::new(SENDER, &format!("--fps 25 - {address}"))
@@ -23,7 +23,7 @@ fn piped(stream: &[u8]) -> (Ended, Vec<Bytes>) {
     (sender, jpegs)
 }
 
-/// The segments with these markers, out of the JPEG, and what is left of it.
+/// Separates the segments with these markers from the rest of the JPEG.
 fn split(jpeg: &[u8], markers: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (mut taken, mut left) = (Vec::new(), jpeg[..2].to_vec());
     let mut at = 2;
@@ -85,7 +85,7 @@ fn text_before_the_first_jpeg_is_skipped() {
         let stream = [&junk[..], &frames(9).concat()].concat();
         let (sender, jpegs) = piped(&stream);
         assert_eq!(jpegs, frames(9));
-        // What FFmpeg remarks is none of ours.
+        // FFmpeg's own messages are not repeated.
         assert!(!sender.said.contains(" @ 0x"), "{}", sender.said);
     }
 }
@@ -271,7 +271,7 @@ fn jpegs_that_libjpeg_refuses_are_decoded_by_ffmpeg() {
     let mut stream = Vec::new();
     for seed in 0..9 {
         let mut odd = Oddities::none(SIZE, seed);
-        // Twelve blocks in a unit.
+        // Twelve blocks per minimum coded unit.
         odd.sampling = vec![(2, 2); 3];
         stream.extend(odd.write());
     }

@@ -1,4 +1,4 @@
-//! The ways in which a stream ends in order.
+//! The ways in which a stream ends regularly.
 
 use nix::sys::signal::Signal;
 
@@ -46,7 +46,7 @@ fn a_signal_ends_a_viewer_that_waits_or_watches() {
 }
 
 #[test]
-fn either_program_ends_after_the_frames_it_was_asked_for() {
+fn both_programs_end_after_the_requested_frames() {
     let address = address();
     let viewer = listening(address, "--frames 12");
     let sender = sender("pattern:320x180@60", address, "--frames 40")
@@ -58,7 +58,7 @@ fn either_program_ends_after_the_frames_it_was_asked_for() {
 }
 
 #[test]
-fn either_program_ends_after_the_time_it_was_asked_for() {
+fn both_programs_end_after_the_requested_time() {
     let address = address();
     let viewer = listening(address, "--duration 500ms");
     let sender = sender("pattern:320x180@30", address, "--duration 1s")
@@ -83,7 +83,7 @@ fn a_viewer_gives_up_when_nothing_arrives() {
 }
 
 #[test]
-fn a_video_in_a_loop_goes_on_until_it_has_enough() {
+fn a_looped_video_continues_until_a_limit() {
     let address = address();
     let viewer = listening(address, "--once");
     let source = framegram_tests::program::media("rotated.mp4");

@@ -1,4 +1,4 @@
-//! Every kind of source arrives whole.
+//! Every kind of source arrives completely.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use super::{assert_complete, listening, sender};
 use framegram_tests::odd_jpeg::in_recording;
 use framegram_tests::program::{Ended, address, footage, media};
 
-/// Sends a source to a viewer that records, and returns how both ended.
+/// Sends a source to a viewer that records. Returns both ended programs.
 fn play(source: &str, sending: &str, viewing: &str) -> (Ended, Ended) {
     let address = address();
     let viewer = listening(address, &format!("--once --output out.mjpeg {viewing}"));
@@ -21,7 +21,7 @@ fn play_media(name: &str, sending: &str) -> (Ended, Ended) {
     play(&source, sending, "--snapshot out.png")
 }
 
-/// What ffmpeg makes of a file, with these arguments.
+/// The output of ffmpeg for a file with these arguments.
 pub(super) fn ffmpeg(input: &str, arguments: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i", input])
@@ -37,7 +37,7 @@ pub(super) fn ffmpeg(input: &str, arguments: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// How much two pictures differ, in the mean over all bytes.
+/// The difference of two pictures, as the mean over all bytes.
 pub(super) fn difference(one: &[u8], other: &[u8]) -> f64 {
     assert_eq!(one.len(), other.len());
     let sum: u64 = one
@@ -80,7 +80,7 @@ fn serve(mut connection: &TcpStream, file: &[u8]) {
         .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
     {}
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", file.len());
-    // A client may hang up before the end, and come again.
+    // A client may close the connection before the end, and connect again.
     let _ = connection
         .write_all(head.as_bytes())
         .and_then(|()| connection.write_all(file));
@@ -136,7 +136,7 @@ fn motion_jpeg_travels_and_is_recorded_byte_for_byte() {
 }
 
 #[test]
-fn motion_jpeg_is_encoded_again_when_another_size_is_asked_for() {
+fn motion_jpeg_is_re_encoded_at_another_requested_size() {
     let (sender, viewer) = play_media("mjpeg.avi", "--size 160x90");
     assert_complete(&sender, &viewer, 50);
     assert_eq!(sender.count("frames.passed_through"), 0);

@@ -1,5 +1,4 @@
-//! Chunks are lost on the way, and nothing repairs them: what arrived of every
-//! frame is shown.
+//! Chunks are lost on the way and not repaired. The viewer shows what arrived of every frame.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,10 +16,10 @@ use framegram_tests::program::{Ended, address, media};
 
 pub(super) const FRAMES: u64 = 150;
 
-/// Which chunks the path loses; not of the first frame.
+/// The share of chunks that the path loses. It loses none of the first frame.
 const LOSS: f64 = 0.06;
 
-/// Loses chunks and all parity, and lets nothing go back.
+/// A path that loses chunks and all parity, and forwards nothing to the sender.
 struct Path {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<BTreeSet<u32>>,
@@ -63,15 +62,15 @@ impl Path {
         Self { stop, thread }
     }
 
-    /// How many frames did not arrive whole.
+    /// How many frames did not arrive completely.
     fn end(self) -> u64 {
         self.stop.store(true, Ordering::Release);
         self.thread.join().expect("a path").len() as u64
     }
 }
 
-/// Sends the clip over a lossy path; what the viewer says, and how many frames
-/// did not arrive whole.
+/// Sends the clip over a lossy path. Returns the ended viewer, and how many frames did not arrive
+/// completely.
 pub(super) fn play(sending: &str, viewing: &str) -> (Ended, u64) {
     let (near, far) = (address(), address());
     let path = Path::new(near, far);
@@ -112,8 +111,8 @@ fn the_received_part_of_every_frame_is_shown_with_its_holes_filled() {
             .iter()
             .zip(&sent)
             .map(|(shown, sent)| difference(shown, sent));
-        // It is 1.4 where all of a frame arrived. JPEGs have holes for a frame
-        // where their tables have just changed.
+        // The difference is 1.4 where all of a frame arrived. A JPEG whose tables have just changed
+        // has holes for one frame.
         let holed = different.filter(|difference| *difference > 3.0).count();
         assert!(
             holed <= if format == "y4m" { 0 } else { 3 },

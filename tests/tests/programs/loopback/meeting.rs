@@ -1,15 +1,15 @@
-//! Programs that come and go in any order, and more than two of them.
+//! Programs that start and end in any order, and more than two of them.
 
 use nix::sys::signal::Signal;
 
 use super::{assert_complete, listening, sender, viewer};
 use framegram_tests::program::{SENDER, Start, address, until};
 
-/// Frames that never end, small and quick.
+/// A stream without end, of small frames in quick succession.
 const ENDLESS: &str = "pattern:320x180@60";
 
 #[test]
-fn the_sender_tells_what_each_of_its_viewers_saw() {
+fn the_sender_reports_what_each_viewer_saw() {
     let addresses = [address(), address()];
     let viewers = addresses.map(|address| listening(address, "--once"));
     let sender = sender("pattern:320x180@30", addresses[0], "--frames 60")
@@ -23,7 +23,7 @@ fn the_sender_tells_what_each_of_its_viewers_saw() {
         assert_eq!(row["destination"], index);
         assert_eq!(row["present"], true);
         assert_eq!(row["packets"]["lost"], 0);
-        // Its last word may have been before its last frame.
+        // Its last report may have been sent before its last frame.
         let shown = row["frames"]["shown"].as_u64().expect("told");
         assert!(
             (1..=viewer.count("frames.shown")).contains(&shown),
@@ -51,11 +51,11 @@ fn the_first_frame_sent_is_the_first_shown_when_the_viewer_listens() {
 }
 
 #[test]
-fn a_viewer_that_comes_later_shows_what_is_sent_from_then_on() {
+fn a_viewer_that_joins_late_shows_frames_sent_from_then_on() {
     let address = address();
     let mut sender = sender(ENDLESS, address, "").run();
     sender.wait_for("frames");
-    // Long enough for the sender to tell its totals, once a second.
+    // Long enough for the sender to send its totals, once a second.
     let viewer = viewer(address, "--duration 3s").run().end().well();
     assert!(viewer.count("outcomes.before_joining") > 0);
     let shown = viewer.count("frames.shown");
@@ -64,7 +64,7 @@ fn a_viewer_that_comes_later_shows_what_is_sent_from_then_on() {
 }
 
 #[test]
-fn a_sender_without_a_viewer_goes_on_to_the_end() {
+fn a_sender_without_a_viewer_continues_to_the_end() {
     let sender = sender("pattern:320x180@60", address(), "--frames 30")
         .run()
         .end()
@@ -78,7 +78,7 @@ fn a_viewer_survives_the_restart_of_the_sender() {
     let mut viewer = listening(address, "--output out.mjpeg");
     let mut first = sender(ENDLESS, address, "").run();
     first.wait_for("frames");
-    // It dies without a bye.
+    // It is killed, so it sends no bye.
     first.signal(Signal::SIGKILL);
     assert_eq!(first.end().code, None);
     let mut second = sender(ENDLESS, address, "").run();
@@ -185,7 +185,7 @@ fn frames_skipped_for_a_slow_viewer_are_not_counted_as_lost() {
     assert!(hit.iter().sum::<u64>() > 0, "{:#}", viewer.report);
 }
 
-/// What the kernel dropped at the sockets of a port.
+/// How many datagrams the kernel dropped at the sockets of a port.
 fn dropped(port: u16) -> u64 {
     let table = std::fs::read_to_string("/proc/net/udp").unwrap_or_default();
     let own = format!(":{port:04X} ");

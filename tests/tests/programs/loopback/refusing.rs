@@ -1,10 +1,9 @@
-//! Bad input: one clear line, and the right exit code.
+//! Bad input leads to one clear line and the right exit status.
 
 use super::listening;
 use framegram_tests::program::{Ended, SENDER, Start, VIEWER, address, media};
 
-/// Runs a program that has to fail, with `{}` in its arguments replaced by an
-/// address that is free.
+/// Runs a program that must fail. `{}` in its arguments is replaced by a free address.
 fn fail(name: &str, arguments: &str) -> Ended {
     let arguments = arguments.replace("{}", &address().to_string());
     let ended = Start::new(name, &arguments).run_plain().end();
@@ -65,7 +64,7 @@ fn the_viewer_says_in_one_line_what_is_wrong_with_its_input() {
 }
 
 #[test]
-fn wrong_usage_is_told_apart_from_failure() {
+fn wrong_usage_is_distinguished_from_failure() {
     for (name, arguments) in [
         (SENDER, ""),
         (SENDER, "pattern"),

@@ -1,4 +1,4 @@
-//! Reports of one stream in every form, and what scripts hear of it.
+//! Reports of one stream in every form, and what scripts can read from them.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::lossy::{FRAMES, play};
 use super::{listening, sender};
 use framegram_tests::program::{Ended, Start, VIEWER, address};
 
-/// The JSON that a page carries.
+/// The JSON that an HTML report contains.
 fn embedded(page: &str) -> Value {
     let (_, rest) = page.split_once("id=\"report\">").expect("the report");
     let (json, _) = rest.split_once("</script>").expect("its end");

@@ -1,4 +1,4 @@
-//! Whoever sends to a viewer what is not theirs to send.
+//! Attackers that send to a viewer.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -15,8 +15,8 @@ use super::listening;
 
 const FRAMES: u64 = 75;
 
-/// The stranger speaks once this many frames have come: by then the sender has
-/// proved its address.
+/// The attacker sends once this many frames have arrived. By then, the sender has proved its
+/// address.
 const FIRST: u64 = 25;
 
 fn datagram(stream: u32, number: u64, sent: u64, packet: &Packet<'_>) -> Vec<u8> {
@@ -49,7 +49,8 @@ fn chunk(frame: u64, data: &[u8]) -> Packet<'_> {
     })
 }
 
-/// What a served viewer hears tells everything but where the other one is.
+/// The attacker knows everything that a viewer which is served receives, except the other viewer's
+/// address.
 #[test]
 fn knowing_a_streams_number_allows_neither_freezing_nor_ending_it() {
     let to = address();
@@ -94,8 +95,8 @@ fn knowing_a_streams_number_allows_neither_freezing_nor_ending_it() {
             ..truly
         };
         let far = chunk(frames + 1_000, &[7; 100]);
-        // Every other number: two in a row are what a sender begins with that
-        // cannot answer.
+        // Every other number, because two consecutive ones are how a sender begins that cannot
+        // answer.
         let of = |channel: Channel, at: u64| next[channel as usize] + 2 * at;
         for (packet, number) in [
             (Packet::SenderReport(truly), of(Channel::Control, 1)),
@@ -120,13 +121,13 @@ fn knowing_a_streams_number_allows_neither_freezing_nor_ending_it() {
     assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
     assert_eq!(viewer.value("stream.ended"), true);
     assert_eq!(viewer.count("packets.foreign"), attacks);
-    // It was challenged, and never sent more than came from it.
+    // It was challenged, and was never sent more than came from it.
     stranger.set_nonblocking(true).expect("a socket");
     let answers = std::iter::from_fn(|| stranger.recv(&mut buffer).ok());
     assert!(answers.sum::<usize>() <= forged_bytes);
 }
 
-/// As if somebody had written the victims' addresses into the datagrams.
+/// The attackers' datagrams carry the addresses of victims.
 #[test]
 fn a_forged_source_address_gets_no_more_bytes_than_it_sent() {
     let to = address();
@@ -155,7 +156,7 @@ fn a_forged_source_address_gets_no_more_bytes_than_it_sent() {
         .collect();
     let mut received = vec![0; victims.len()];
     let mut buffer = [0; 2_000];
-    // Of five reports a second, ten would have come.
+    // At five reports per second, ten would have arrived.
     let end = Instant::now() + Duration::from_secs(2);
     while Instant::now() < end {
         for ((victim, ..), received) in victims.iter().zip(&mut received) {

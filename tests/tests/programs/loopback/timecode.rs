@@ -1,5 +1,5 @@
-//! The bar code in the picture against the programs' own figures, and through
-//! other programs.
+//! The bar code in the picture, compared with the programs' own figures, and passed through other
+//! programs.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use super::lossy::{FRAMES, play};
 use super::{listening, sender};
 use framegram_tests::program::{Ended, LAB, Start, address, media};
 
-/// Sends a source with timecodes; what the viewer says and recorded.
+/// Sends a source with timecodes. Returns the ended viewer and its recording.
 fn record(source: &str, sending: &str, output: &str) -> (Ended, Ended) {
     let to = address();
     let viewing = format!("--once --read-timecode --output {output}");
@@ -63,7 +63,7 @@ fn timecodes_survive_other_programs() {
         counts(own.value("timecode")),
         [Some(20), Some(0), Some(0), Some(0)]
     );
-    // When a file was seen nobody knows.
+    // Nobody knows when a file was captured.
     assert!(own.value("timecode.delay_ms").is_null());
     let said = String::from_utf8(own.output).expect("text");
     assert!(
@@ -74,7 +74,7 @@ fn timecodes_survive_other_programs() {
         "-vf scale=426:240 -f yuv4mpegpipe -pix_fmt yuv420p",
         "-vf scale=960:540 -f yuv4mpegpipe -pix_fmt yuv422p",
         "-vf pad=800:600:60:90 -c:v mjpeg -q:v 15 -f mjpeg",
-        // Each frame twice, as on a screen that is faster.
+        // Each frame twice, as on a screen with a higher refresh rate.
         "-vf fps=50 -f yuv4mpegpipe -pix_fmt yuv444p",
     ] {
         let bytes = ffmpeg(&recording, through);
@@ -98,7 +98,7 @@ fn a_frame_that_was_not_shown_is_missing_in_the_pixels() {
     assert_eq!(shown, Some(viewer.count("frames.shown")));
     assert_eq!((repeated, unread), (Some(0), Some(0)));
     let lost = lost.expect("counted");
-    // Nothing is seen behind the last one that is shown.
+    // Frames that are lost after the last shown one are not noticed.
     let last = viewer.count("frames.shown") + lost;
     assert!(
         lost > 0 && lost <= damaged && last <= FRAMES,

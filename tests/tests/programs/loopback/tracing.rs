@@ -1,4 +1,4 @@
-//! A trace says of every datagram what the report says of all.
+//! A trace tells for each datagram what the report tells for all.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use framegram_tests::relay::Relay;
 
 use super::{listening, sender};
 
-/// The viewer of a stream that loses one datagram in thirty on the way.
+/// The viewer of a stream that loses one datagram in thirty on its way.
 fn view(arguments: &str) -> Ended {
     let (near, far) = (address(), address());
     let viewer = listening(far, &format!("--once --trace stream.trace {arguments}"));
@@ -25,7 +25,7 @@ fn view_impaired(impairment: &str) -> Ended {
     )
 }
 
-/// Sends three seconds to this address. Returns how the viewer ended.
+/// Sends for three seconds to this address. Returns the ended viewer.
 fn play(to: SocketAddr, viewer: Program) -> Ended {
     let options = "--frames 90 --packet-size 1452 --quiet";
     let sender = sender("pattern:640x360@30", to, options).run();
@@ -132,7 +132,7 @@ fn a_trace_of_a_stream_with_a_key_names_every_packet() {
 }
 
 #[test]
-fn damage_and_copies_are_told_apart_in_a_trace() {
+fn a_trace_distinguishes_corrupt_datagrams_from_duplicates() {
     let viewer = view_impaired(
         "--impair loss=3%,corrupt=2%,dup=2%,reorder=1%,seed=3 --impair-log truth.csv",
     );
@@ -145,7 +145,7 @@ fn damage_and_copies_are_told_apart_in_a_trace() {
     ] {
         assert_eq!(with(&entries, disposition), viewer.count(name), "{name}");
     }
-    // A packet of which a good copy came as well is none that is corrupt.
+    // A packet of which an intact copy arrived too does not count as corrupt.
     let log = String::from_utf8(viewer.file("truth.csv")).expect("text");
     let damaged = log
         .lines()
@@ -163,7 +163,7 @@ fn what_if(ended: &Ended, arguments: &str) -> Ended {
         .end()
 }
 
-/// The rows of the table: what comes before the first figure, and the figures.
+/// The rows of the table: the text before the first figure, and the figures.
 fn rows(ended: &Ended) -> Vec<Vec<String>> {
     let said = String::from_utf8(ended.output.clone()).expect("text");
     let table = said.lines().skip_while(|line| !line.contains("no NACKs"));
@@ -175,7 +175,7 @@ fn rows(ended: &Ended) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn a_trace_tells_what_other_settings_would_have_saved() {
+fn a_trace_shows_what_other_settings_would_have_saved() {
     let viewer = view("");
     let told = what_if(&viewer, "--rtt 20ms --latency 60ms").well();
     let table = rows(&told);
@@ -188,7 +188,7 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
         let cell = table[row][1 + 2 * column].replace(',', "");
         cell.parse().expect(&cell)
     };
-    // Of 90 frames of about 25 datagrams more than half lack one of them.
+    // Of 90 frames with about 25 datagrams each, more than half lack one.
     let broken = saved(1, 1);
     assert!((20..=90).contains(&broken), "{table:?}");
     let parity: Vec<_> = (1..=6).map(|row| saved(row, 0)).collect();
@@ -205,8 +205,8 @@ fn a_trace_tells_what_other_settings_would_have_saved() {
 }
 
 #[test]
-fn a_trace_through_an_outage_tells_what_the_report_tells() {
-    // In bursts that take many complete frames.
+fn a_trace_through_an_outage_agrees_with_the_report() {
+    // In bursts between which many frames are complete.
     let viewer = view_impaired("--impair ge=p:0.004,r:0.004,seed=2");
     let told = what_if(&viewer, "--rtt 20ms --report again.json").well();
     let json: serde_json::Value = serde_json::from_slice(&told.file("again.json")).expect("JSON");
@@ -230,7 +230,7 @@ fn a_trace_without_loss_has_nothing_to_save() {
 }
 
 #[test]
-fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
+fn a_full_trace_is_reported_and_the_stream_continues() {
     let viewer = view("--trace-limit 4k");
     assert_eq!(viewer.count("frames.sent"), 90);
     assert!(viewer.file("stream.trace").len() <= 4096);
@@ -254,7 +254,7 @@ fn a_trace_that_is_full_says_so_and_the_stream_goes_on() {
 }
 
 #[test]
-fn a_trace_that_cannot_be_written_is_told_before_the_stream() {
+fn an_unwritable_trace_is_reported_before_the_stream() {
     let start = format!("{} --headless --trace none/a.trace", address());
     let ended = Start::new(VIEWER, &start).run_plain().end();
     assert_eq!(ended.code, Some(1), "{}", ended.said);
@@ -306,6 +306,6 @@ fn on_a_full_disk_every_incomplete_file_is_reported() {
     let mut what: Vec<_> = failures.filter_map(|line| line.split(' ').nth(3)).collect();
     what.sort_unstable();
     assert_eq!(what, ["output", "report", "trace"], "{}", viewer.said);
-    // The report that there is room for is there.
+    // The report for which there is room is there.
     assert!(viewer.count("packets.received") > 0);
 }

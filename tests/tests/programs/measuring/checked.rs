@@ -1,4 +1,4 @@
-//! What `framegram-lab check` says to what it cannot compare.
+//! What `framegram-lab check` reports about inputs that it cannot compare.
 
 use std::fs;
 use std::path::Path;
@@ -56,9 +56,9 @@ fn uncomparable_input_is_reported_in_one_line() {
 }
 
 #[test]
-fn of_other_formats_the_log_names_no_packet_and_the_check_says_so() {
+fn for_other_formats_the_log_names_no_packet_and_the_check_says_so() {
     for (wire, size) in [("rtp", "320x176"), ("raw", "160x96")] {
-        // RTP's reports come to the port behind it, on a host of its own.
+        // RTP's reports arrive at the next port. The viewer has a host of its own.
         let mut address = address();
         address.set_ip([127, 200, 5, 5].into());
         let viewer = listening(address, &recorded(Some("loss=3%,seed=1")));

@@ -1,4 +1,4 @@
-//! A delay that was done is the delay that is measured.
+//! The measured delay is the simulated delay.
 
 use framegram_tests::program::address;
 
@@ -25,7 +25,7 @@ fn twenty_milliseconds_of_delay_are_measured_as_such() {
     let plain = one_way("seed=0", "seed=0");
     let more = one_way("delay=20ms", "seed=0") - plain;
     assert!((more - 20.0).abs() < 1.0, "{more} ms");
-    // A sender that does it sends when it has its turn, and not before.
+    // A sender that simulates the delay sends when it gets the processor, and not before.
     let more = one_way("seed=0", "delay=20ms") - plain;
     assert!(more > 19.0, "{more} ms");
 }

@@ -1,4 +1,4 @@
-//! Viewers that come late, senders that die, and ends that nobody hears.
+//! Viewers that join late, senders that are killed, and ends that no viewer hears.
 
 use framegram_tests::program::address;
 use nix::sys::signal::Signal;
@@ -8,14 +8,14 @@ use framegram_tests::measuring::{LOG, assert_equal, check, recorded, wait_for_ro
 
 const SOURCE: &str = "pattern:320x180@90";
 
-/// Some of everything that needs no time.
+/// Some of each impairment that takes no time.
 const HARM: &str = "loss=5%,reorder=3%,dup=3%,corrupt=2%";
 
-/// As many bytes of a record as are written in the middle of things.
+/// The length that a log has reached in the middle of a stream, in bytes.
 const SOME: u64 = 40_000;
 
 #[test]
-fn a_viewer_that_comes_late_counts_from_its_first_packet() {
+fn a_viewer_that_joins_late_counts_from_its_first_packet() {
     for (viewers, senders) in [(Some("delay=5ms±5ms,seed=1"), None), (None, Some("seed=2"))] {
         let harm = |spec: &str| format!("{HARM},{spec}");
         let (viewers, senders) = (viewers.map(harm), senders.map(harm));
@@ -42,7 +42,7 @@ fn a_viewer_that_comes_late_counts_from_its_first_packet() {
 }
 
 #[test]
-fn a_sender_that_dies_and_comes_again_is_counted_to_its_last_packet_and_from_its_first() {
+fn a_killed_and_restarted_sender_is_counted_to_its_last_packet_and_from_its_first() {
     let address = address();
     let harm = format!("{HARM},delay=5ms±5ms,seed=3");
     let mut viewer = staying(address, &recorded(Some(&harm)));

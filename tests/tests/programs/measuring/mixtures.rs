@@ -1,4 +1,4 @@
-//! Every kind of harm and mixtures of them, on either side.
+//! Every kind of impairment and mixtures of them, on either side.
 
 use std::fs;
 use std::path::Path;
@@ -15,11 +15,11 @@ use framegram_tests::measuring::{LOG, assert_equal, check, recorded};
 /// How many mixtures are tried.
 const SEEDS: usize = 20;
 
-/// Of these at the same time: each has two programs.
+/// How many of these run at the same time, each with two programs.
 const AT_ONCE: usize = 2;
 
-/// Every kind, each of them alone with some seed. About half of the frames have
-/// chunks that pass the MTU: where none does, no stream begins.
+/// Every kind, each of them alone with some seed. About half of the frames have chunks that fit the
+/// MTU: no stream begins when none does.
 const KINDS: [&str; 10] = [
     "loss=8%",
     "ge=p:0.02,r:0.3",
@@ -33,7 +33,7 @@ const KINDS: [&str; 10] = [
     "mtu=1345",
 ];
 
-/// Figures of a report, each of which makes a difference when it is another.
+/// Figures of a report. A change of any of them must be noticed.
 const FIGURES: [&str; 26] = [
     "/packets/sent",
     "/packets/received",
@@ -63,12 +63,12 @@ const FIGURES: [&str; 26] = [
     "/loss_pattern/lost",
 ];
 
-/// What either side does.
+/// The impairment on either side.
 fn mixture(seed: usize) -> [Option<String>; 2] {
     let mut rng = Rng::with_seed(seed as u64);
     let mut spec = |kind: Option<&str>| {
         let mut terms: Vec<_> = kind.into_iter().collect();
-        // The first of the seeds do one thing each.
+        // The first seeds have one impairment each.
         let name = |term: &str| term.split('=').next().unwrap_or_default().to_owned();
         for term in KINDS {
             let known = terms.iter().any(|known| name(known) == name(term));
@@ -88,7 +88,7 @@ fn mixture(seed: usize) -> [Option<String>; 2] {
     }
 }
 
-/// One run: the viewer's end, and the sender's.
+/// One run. Returns the ended viewer and sender.
 fn measure(viewers: Option<&str>, senders: Option<&str>) -> (Ended, Ended) {
     let address = address();
     let viewer = listening(address, &recorded(viewers));
@@ -112,12 +112,11 @@ fn try_seed(seed: usize) {
     }
 }
 
-/// Asserts that a report of which one figure is another is told from what was
-/// done.
+/// Asserts that a report with one changed figure does not agree with the logs.
 fn assert_notices(what: &str, figure: &str, viewer: &Ended, logs: &[&Path]) {
     let mut report = viewer.report.clone();
     let Some(value) = report.pointer_mut(figure) else {
-        // No frame was hit.
+        // No frame was impaired.
         assert!(
             figure.starts_with("/timeline/lossy_frames"),
             "{what}: no {figure}"

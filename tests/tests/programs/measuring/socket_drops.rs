@@ -1,4 +1,4 @@
-//! What the viewer's socket drops while the viewer is stopped.
+//! Datagrams that the viewer's socket drops while the viewer is stopped.
 
 use framegram_tests::measuring::{LOG, assert_equal, recorded, wait_for_rows};
 use framegram_tests::program::address;
@@ -14,7 +14,7 @@ fn socket_drops_of_a_stopped_viewer_are_not_network_losses() {
     viewer.wait_for("Following the stream");
     wait_for_rows(&sender, 20_000);
     viewer.signal(Signal::SIGSTOP);
-    // Several times as much as the buffer holds.
+    // Several times as much as the buffer can hold.
     wait_for_rows(&sender, 100_000);
     viewer.signal(Signal::SIGCONT);
     wait_for_rows(&sender, 60_000);
@@ -25,7 +25,7 @@ fn socket_drops_of_a_stopped_viewer_are_not_network_losses() {
     assert_eq!(viewer.count("packets.lost"), 0, "{:#}", viewer.report);
     assert_eq!(viewer.count("outcomes.lost_network"), 0);
     assert_equal("stopped", &viewer, &[&sender.path(LOG)]);
-    // Some of it was taken for lost at first.
+    // Some of it was considered lost at first.
     let buckets = viewer
         .value("timeline.buckets")
         .as_array()
@@ -50,7 +50,7 @@ fn socket_drops_of_several_senders_are_reported_in_total() {
         sender
     });
     viewer.signal(Signal::SIGSTOP);
-    // Of each several times as much as the buffer holds.
+    // From each, several times as much as the buffer can hold.
     for sender in &senders {
         wait_for_rows(sender, 100_000);
     }

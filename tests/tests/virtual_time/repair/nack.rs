@@ -1,9 +1,9 @@
-//! What viewers ask for, when, and what they are answered.
+//! What viewers request, when, and what is sent in answer.
 
 use super::*;
 
-/// A sender and a viewer without a network between them but for what `lost`
-/// takes: what the viewer sent, and which frames it got when.
+/// A sender and a viewer, and no network between them except for what `lost` takes. Returns what
+/// the viewer sent, and when it got which frames.
 fn connect(
     config: Config,
     viewing: receiver::Config,
@@ -19,7 +19,7 @@ fn connect(
         if tick % 33 == 0 && tick / 33 < frames {
             transmitter.handle_frame(frame(3), now, None, now).unwrap();
         }
-        // Twice, so that answers come within the millisecond.
+        // Twice, so that answers arrive within the millisecond.
         for _ in 0..2 {
             while let sender::Output::Transmit(transmit) = transmitter.poll_output(now, &mut out) {
                 for datagram in out.chunks(transmit.segment) {
@@ -48,14 +48,14 @@ fn connect(
     (said, shown)
 }
 
-/// The requests, and when.
+/// The NACKs, and when they were sent.
 fn requests(said: &[Sent]) -> Vec<(Duration, Packet<'_>)> {
     let all = said.iter().map(|sent| (sent.0, packet(sent)));
     all.filter(|(_, packet)| matches!(packet, Packet::Nack(_)))
         .collect()
 }
 
-/// Loses every chunk of frame 20 that is sent for the first time, and all parity.
+/// Loses every chunk of frame 20 in its first transmission, and all parity.
 fn loses_frame_20(packet: &Packet<'_>) -> bool {
     is_parity(packet) || matches!(packet, Packet::Chunk(chunk) if chunk.frame.bits() == 20)
 }
@@ -77,7 +77,7 @@ fn a_frame_of_which_nothing_arrives_is_requested_before_the_next_frame() {
 }
 
 #[test]
-fn nobody_asks_and_nobody_answers_where_requests_are_off() {
+fn without_retransmission_there_are_no_nacks_and_no_answers() {
     let viewing = receiver::Config {
         nack: false,
         ..receiver::Config::default()
@@ -89,12 +89,12 @@ fn nobody_asks_and_nobody_answers_where_requests_are_off() {
         ..config()
     };
     let (said, shown) = connect(sending, receiver::Config::default(), 40, loses_frame_20);
-    // The sender's word that it keeps nothing has come before frame 20.
+    // The sender's report that it keeps nothing has arrived before frame 20.
     assert_eq!((requests(&said).len(), shown.len()), (0, 39));
 }
 
-/// A hundred frames over a link that does this, both ways: frames shown, and
-/// packets of the forward link that came out of order and that were sent again.
+/// A hundred frames over this link in both directions. Returns the frames shown, and the packets of
+/// the forward link that arrived out of order and that were retransmitted.
 fn over(link: &Impairment, pace: bool) -> (usize, u64, usize) {
     let [forward, backward] = [1, 2].map(|seed| Impairment {
         seed,
@@ -153,12 +153,12 @@ fn the_way_through_the_network_is_no_part_of_the_budget() {
     assert!(shown >= 99, "{shown}");
 }
 
-/// When a request left, and the ranges of chunks that it asks for.
+/// When a NACK was sent, and the ranges of chunks that it requests.
 type Asked = (Duration, Vec<(u16, u16)>);
 
-/// Forty chunks a frame from a sender to a viewer ten milliseconds away; `lost`
-/// takes packets on the way there, `held` holds up packets on the way back.
-/// The requests for frame 30, each once, and the frames that were shown.
+/// Forty chunks a frame from a sender to a viewer ten milliseconds away. `lost` takes packets on
+/// the way there, `held` holds packets on the way back. Returns the NACKs for frame 30, each once,
+/// and the frames that were shown.
 fn ten_milliseconds_apart(
     mut lost: impl FnMut(&Packet<'_>) -> bool,
     held: impl Fn(&Packet<'_>) -> Duration,
@@ -218,8 +218,7 @@ fn ten_milliseconds_apart(
     (asked.into_values().collect(), shown)
 }
 
-/// Loses chunks 5 to 14 of frame 30, and chunk 7 the first time that it is sent
-/// again.
+/// Loses chunks 5 to 14 of frame 30, and the first retransmission of chunk 7.
 fn loses_some_and_one_again() -> impl FnMut(&Packet<'_>) -> bool {
     let mut again = 0;
     move |packet| match packet {
@@ -239,7 +238,7 @@ fn chunks_missing_from_an_answer_are_requested_once_later_ones_arrive() {
         panic!("{asked:?}");
     };
     assert_eq!((&all[..], &rest[..]), (&[(5, 10)][..], &[(7, 1)][..]));
-    // A round trip, and the place of the third chunk behind it.
+    // One RTT, and the position of the third chunk behind it.
     let after = *second - *first;
     let soonest = MILLISECOND * 20 + MILLISECOND * 18 / 10;
     assert!(
@@ -255,7 +254,7 @@ fn a_late_retransmission_does_not_delay_the_next_request() {
     let first = std::cell::RefCell::new(&mut first);
     let held = |packet: &Packet<'_>| match packet {
         Packet::Nack(request) if request.frames.iter().any(|want| want.frame.bits() == 30) => {
-            // All copies of the first.
+            // All copies of the first NACK.
             let mut first = first.borrow_mut();
             let held = first.get_or_insert(request.number) == &request.number;
             MILLISECOND * if held { 8 } else { 0 }

@@ -1,9 +1,9 @@
-//! Viewers that ask for more than they need.
+//! Viewers that request more than they need.
 
 use super::*;
 
 #[test]
-fn one_that_asks_for_everything_again_does_not_hold_up_the_others() {
+fn a_viewer_that_requests_everything_again_does_not_delay_the_others() {
     for bitrate in [2_000_000, 4_000_000] {
         let config = || Config {
             bitrate: Some(bitrate),
@@ -51,7 +51,7 @@ fn one_that_asks_for_everything_again_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn a_source_that_cannot_send_less_is_not_held_up_by_one_that_wants_more() {
+fn a_stream_of_fixed_size_is_not_starved_by_an_adaptive_one() {
     let config = || Config {
         bitrate: Some(2_000_000),
         ..Config::default()

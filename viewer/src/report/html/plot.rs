@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_gaps_where_nothing_is_known() {
+    fn a_plotted_line_has_gaps_at_unknown_values() {
         let plot = Plot::line("it", &[Some(50.0), None, Some(100.0), Some(0.0)], 100.0);
         let plot = plot.over(4).into_string();
         assert!(

@@ -176,7 +176,7 @@ fn elements_are_closed() {
 }
 
 #[test]
-fn a_report_of_nothing_is_a_page_too() {
+fn a_report_without_a_stream_is_a_page() {
     let statistics = Statistics::default();
     let timeline = Timeline::default();
     let report = Report {

@@ -113,7 +113,7 @@ fn count_changes_go_to_the_bucket_of_their_report() {
 }
 
 #[test]
-fn buckets_add_up_to_what_was_told_last_however_the_counts_fell() {
+fn buckets_add_up_to_the_newest_totals_even_if_counts_fell() {
     let mut rng = fastrand::Rng::with_seed(7);
     for _ in 0..200 {
         let mut recorder = TimelineRecorder::default();

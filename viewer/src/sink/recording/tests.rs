@@ -34,7 +34,7 @@ fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result
 }
 
 #[test]
-fn mjpeg_is_the_frames_as_they_came_without_what_is_no_picture() {
+fn mjpeg_has_the_frames_as_received_without_undecodable_ones() {
     let mut damaged = frame_of_noise();
     damaged.truncate(damaged.len() / 2);
     let jpegs = [

@@ -36,7 +36,7 @@ fn question() -> Vec<u8> {
 }
 
 #[test]
-fn asks_for_its_name_then_tells_it_and_is_silent() {
+fn probes_for_its_name_then_announces_it_and_is_silent() {
     let said = said(&mut responder(1), NOW, NOW + 60_000 * MS);
     let times: Vec<_> = said.iter().map(|(at, _)| at.as_millis()).collect();
     assert_eq!(times, [0, 250, 500, 750, 1_750]);
@@ -46,7 +46,7 @@ fn asks_for_its_name_then_tells_it_and_is_silent() {
 }
 
 #[test]
-fn answers_who_asks_and_no_more_than_once_a_second() {
+fn answers_queries_at_most_once_per_second() {
     let mut responder = told();
     let begun = NOW + 20_000 * MS;
     for ask in 0..100 {
@@ -66,7 +66,7 @@ fn answers_who_asks_and_no_more_than_once_a_second() {
 }
 
 #[test]
-fn its_stream_is_found_and_is_gone_after_its_last_word() {
+fn its_stream_is_found_and_disappears_after_its_goodbye() {
     let mut responder = told();
     responder.handle_datagram(2, &question(), NOW + 20_000 * MS);
     let answers = said(&mut responder, NOW + 20_000 * MS, NOW + 21_000 * MS);
@@ -82,7 +82,7 @@ fn its_stream_is_found_and_is_gone_after_its_last_word() {
 }
 
 #[test]
-fn of_two_that_want_one_name_one_takes_another() {
+fn of_two_senders_with_one_name_one_is_renamed() {
     let mut both = [responder(1), responder(2)];
     let mut out = Vec::new();
     let mut changes = Vec::new();

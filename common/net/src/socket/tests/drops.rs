@@ -31,7 +31,7 @@ fn every_datagram_that_the_buffer_did_not_take_is_counted_once() {
 }
 
 #[test]
-fn drops_are_told_between_the_datagrams_that_they_lie_between() {
+fn drops_are_reported_between_the_right_datagrams() {
     let (viewer, address) = listening("127.0.0.1:0", 20_000);
     let sender = sending(address);
     let mut buffer = [0; 2_000];
@@ -91,7 +91,7 @@ fn receive_offload_would_count_many_dropped_datagrams_as_one() {
 }
 
 #[test]
-fn datagrams_that_come_in_one_call_tell_of_drops_as_those_that_come_singly() {
+fn batches_report_drops_like_single_datagrams() {
     let (viewer, address) = listening("127.0.0.1:0", 40_000);
     let sender = sending(address);
     let mut batch = Batch::new(2_000);
