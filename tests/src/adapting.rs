@@ -42,8 +42,8 @@ pub struct Run {
     pub frames: usize,
     /// From handing in to the last datagram, of each frame.
     pub leaving: Vec<Duration>,
-    /// When each frame that came whole was captured, and how long it took.
-    pub whole: Vec<(Duration, Duration)>,
+    /// When each frame that came complete was captured, and how long it took.
+    pub complete: Vec<(Duration, Duration)>,
     /// What became of each datagram to the viewer.
     pub passed: Vec<Passed>,
     /// Rates that were told, in bits a second.
@@ -88,11 +88,14 @@ impl Run {
         dropped.count() as f64 / self.within(from, to).count().max(1) as f64
     }
 
-    /// Percentile of the time that frames take until they are whole, of those captured
+    /// Percentile of the time that frames take until they are complete, of those captured
     /// from then on.
     #[must_use]
     pub fn delay(&self, percent: usize, from: Duration) -> Duration {
-        let late = self.whole.iter().filter(|(captured, _)| *captured >= from);
+        let late = self
+            .complete
+            .iter()
+            .filter(|(captured, _)| *captured >= from);
         percentile(late.map(|(_, took)| *took).collect(), percent)
     }
 }
@@ -239,7 +242,7 @@ impl Place {
                     // One clock, that of the simulation.
                     let captured = Duration::from_micros(frame.captured.as_micros());
                     if frame.stale.is_empty() {
-                        self.run.whole.push((captured, now - captured));
+                        self.run.complete.push((captured, now - captured));
                     }
                 }
                 receiver::Output::Transmit(sent) => {

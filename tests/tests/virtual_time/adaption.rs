@@ -170,10 +170,10 @@ fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
         let delays = [&alone, &beside].map(|run| run.delay(95, 2 * SECOND));
         let seen = slow.receiver.statistics();
         let frames = seen.frames.sent.unwrap();
-        let whole = slow.run.whole.len() as u64;
+        let complete = slow.run.complete.len() as u64;
         println!(
-            "seed {seed}: bytes {ratio:.4}, delay {delays:?}; the slow one: {whole} of {frames} \
-             frames whole in {:?}, {:.0} bit/s",
+            "seed {seed}: bytes {ratio:.4}, delay {delays:?}; the slow one: {complete} of {frames} \
+             frames complete in {:?}, {:.0} bit/s",
             slow.run.delay(95, 2 * SECOND),
             sent(&slow.run),
         );
@@ -182,9 +182,9 @@ fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
             delays[1] <= delays[0].mul_f64(1.03),
             "seed {seed}: {delays:?}"
         );
-        assert!(beside.whole.len() + 1 >= beside.frames, "seed {seed}");
-        // Fewer frames, and these whole but for some before the path was known.
-        assert!(whole > 120 && whole + 10 >= frames, "seed {seed}");
+        assert!(beside.complete.len() + 1 >= beside.frames, "seed {seed}");
+        // Fewer frames, and these complete but for some before the path was known.
+        assert!(complete > 120 && complete + 10 >= frames, "seed {seed}");
         // Those left out are none that it waits for.
         assert_eq!(seen.frames.unaccounted, Some(0), "{:?}", seen.frames);
         assert!(seen.outcomes[Outcome::Replaced] > Some(60));

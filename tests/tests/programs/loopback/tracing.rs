@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
-use framegram_tests::program::{Ended, LAB, SENDER, Start, VIEWER, address};
+use framegram_tests::program::{Ended, LAB, Program, SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
 use super::{listening, sender};
