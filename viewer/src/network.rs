@@ -77,6 +77,8 @@ pub struct Network {
     to_introduce: Option<SocketAddr>,
     size_missed: bool,
     fields_told: bool,
+    /// That no frame can be decoded was said.
+    undecodable_told: bool,
     /// Addresses of the streams that were followed.
     addresses: Vec<String>,
     /// The transport of the newest stream.
@@ -133,6 +135,7 @@ impl Network {
             to_introduce: None,
             size_missed: false,
             fields_told: false,
+            undecodable_told: false,
             addresses: Vec::new(),
             transport: None,
             others: 0,

@@ -18,7 +18,7 @@ use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 use crate::error::{CodecError, Undecodable};
 use crate::image::Image;
 use crate::libjpeg::{Decompressor, Header, Remark};
-use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, check_size};
+use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
 use crate::vet::{Vetter, check_coverage};
@@ -28,6 +28,8 @@ use crate::xrgb::{WORD_FORMAT, XrgbImage};
 pub struct Decoder {
     inner: Decompressor,
     vetter: Vetter,
+    /// The most pixels that a header may claim.
+    most: usize,
     /// What libjpeg-turbo remarked on a picture, until somebody is told.
     remark: Remark,
 }
@@ -54,6 +56,7 @@ impl Decoder {
         Ok(Self {
             inner: Decompressor::new(MAX_SCANS)?,
             vetter: Vetter::default(),
+            most: MAX_PIXELS,
             remark: None,
         })
     }
@@ -140,6 +143,31 @@ impl Decoder {
         Ok(planes.into_image()?)
     }
 
+    /// Decodes a still of up to [`MAX_STILL_PIXELS`] to one that is sent, smaller than
+    /// it is but, where that can be, not smaller than `wanted`.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and where an eighth of its sides is too large too.
+    pub fn decode_large(
+        &mut self,
+        jpeg: &[u8],
+        wanted: (usize, usize),
+    ) -> Result<Image, CodecError> {
+        self.most = MAX_STILL_PIXELS;
+        let decoded = self.run(jpeg, |inner, header, jpeg| {
+            let coded = (header.width, header.height);
+            let reduction = Reduction::towards(coded, wanted).sendable(coded);
+            let factor = reduction.factor();
+            let (width, height) = (factor.scale(coded.0), factor.scale(coded.1));
+            let mut pixels = vec![0; 3 * width * height];
+            let remark = decompress(inner, header, jpeg, factor, &mut pixels, PixelFormat::BGR)?;
+            Ok(((width, height, pixels), remark))
+        });
+        self.most = MAX_PIXELS;
+        let (width, height, pixels) = decoded?;
+        Ok(Image::bgr(width, height, pixels.into())?)
+    }
+
     /// Decodes the luma alone into `luma`, whose memory is used again; width
     /// and height in pixels, which are also its row length and rows.
     ///
@@ -213,10 +241,10 @@ impl Decoder {
             (header, remark) = self.inner.read_header(jpeg)?;
         }
         let pixels = header.width.checked_mul(header.height);
-        if pixels.is_none_or(|pixels| pixels == 0 || pixels > MAX_PIXELS) {
+        if pixels.is_none_or(|pixels| pixels == 0 || pixels > self.most) {
             return Err(Undecodable(format!(
-                "claims {}x{} pixels; at most {MAX_PIXELS} are decoded",
-                header.width, header.height
+                "claims {}x{} pixels; at most {} are decoded",
+                header.width, header.height, self.most
             )));
         }
         let most = MAX_SCANS.min(MAX_SCANNED_PIXELS / (header.width * header.height));
@@ -305,6 +333,20 @@ impl Reduction {
                 factor.scale(coded.0) >= shown.0 && factor.scale(coded.1) >= shown.1
             })
             .unwrap_or(Self::None)
+    }
+
+    /// This one, or the weakest stronger one that makes an image of this size one that
+    /// is sent; the strongest where none does.
+    fn sendable(self, coded: (usize, usize)) -> Self {
+        let fits = |reduction: &Self| {
+            let factor = reduction.factor();
+            check_size(factor.scale(coded.0), factor.scale(coded.1)).is_ok()
+        };
+        [Self::None, Self::Half, Self::Quarter]
+            .into_iter()
+            .filter(|reduction| *reduction >= self)
+            .find(fits)
+            .unwrap_or(Self::Eighth)
     }
 
     /// What is left of a side of a minimum coded unit, a multiple of 8 pixels.

@@ -11,6 +11,10 @@ pub const MAX_SIDE: usize = 16_384;
 /// megapixels. As words of a window they take 160 MB.
 pub const MAX_PIXELS: usize = 40_000_000;
 
+/// The most pixels of a still that is sent smaller than it is: those of a phone with
+/// 200 megapixels.
+pub const MAX_STILL_PIXELS: usize = 220_000_000;
+
 /// The most scans of a progressive JPEG: encoders use about ten, and each scan
 /// costs a pass over the whole image.
 pub const MAX_SCANS: usize = 64;

@@ -6,10 +6,10 @@ mod tables;
 
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use framegram_common::jpeg::{JpegHeader, clean};
-use framegram_media::limits::check_size;
+use framegram_media::limits::{MAX_STILL_PIXELS, check_size};
 use framegram_media::{Decoder, Turn, Undecodable, Vetter};
 
 use self::tables::{APP0, APP1, DQT, Tables, segments};
@@ -23,7 +23,7 @@ use crate::console::Console;
 pub(super) struct Checked {
     source: Box<dyn Source>,
     first: Option<Captured>,
-    keep_broken: bool,
+    wanted: Wanted,
     vetter: Vetter,
     tables: Tables,
     /// A frame was fit to send.
@@ -41,7 +41,7 @@ impl Checked {
         let mut checked = Self {
             source,
             first: None,
-            keep_broken: request.keep_broken,
+            wanted: Wanted::of(request),
             vetter: Vetter::default(),
             tables: Tables::default(),
             any: false,
@@ -60,7 +60,7 @@ impl Checked {
                     let Some(jpeg) = self.tables.supply(&jpeg) else {
                         continue;
                     };
-                    check(&jpeg, self.keep_broken, &mut self.vetter)
+                    check(&jpeg, self.wanted, &mut self.vetter)
                 }
                 content => Ok(content),
             };
@@ -76,7 +76,7 @@ impl Checked {
                     self.broken += 1;
                     if self.broken == 1 {
                         // Whether it goes to its end, the vetter says.
-                        let ends_early = error.is::<Undecodable>() && !self.keep_broken;
+                        let ends_early = error.is::<Undecodable>() && !self.wanted.keep_broken;
                         let hint = if ends_early { HINT } else { "" };
                         self.console.say(&format!(
                             "a frame of the source is dropped: {error:#}{hint}"
@@ -95,25 +95,65 @@ impl Checked {
 
 const HINT: &str = "; --keep-broken sends what ends early";
 
+/// What is asked of a JPEG.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// Those that end early are welcome too.
+    pub(super) keep_broken: bool,
+    /// Width and height in pixels that all are scaled to: then they may be larger
+    /// than what is sent.
+    pub(super) size: Option<(usize, usize)>,
+}
+
+impl Wanted {
+    pub(super) fn of(request: &Request) -> Self {
+        Self {
+            keep_broken: request.keep_broken,
+            size: request.size,
+        }
+    }
+
+    /// The size that an image is scaled to because it is too large to be sent; `None`
+    /// for one that is not.
+    ///
+    /// # Errors
+    /// Where it is too large for that too, or no size is wanted.
+    pub(super) fn scale(self, (width, height): (usize, usize)) -> Result<Option<(usize, usize)>> {
+        let Err(error) = check_size(width, height) else {
+            return Ok(None);
+        };
+        ensure!(
+            (1..=MAX_STILL_PIXELS).contains(&(width * height)),
+            "{error}"
+        );
+        match self.size {
+            None => bail!("{error}; --size 1920x1080 scales a larger one"),
+            size => Ok(size),
+        }
+    }
+}
+
 /// A JPEG as it is sent, or the image of one that few decoders take, that is held
 /// another way up, or that says of its pixels that they are not square. One that
 /// ends early is, where that is wanted.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn check(jpeg: &Bytes, keep_broken: bool, vetter: &mut Vetter) -> Result<Content> {
+pub(super) fn check(jpeg: &Bytes, wanted: Wanted, vetter: &mut Vetter) -> Result<Content> {
     let jpeg = clean(jpeg)?;
     let header = JpegHeader::parse(&jpeg)?;
-    check_size(header.width.into(), header.height.into())?;
+    let (width, height) = (usize::from(header.width), usize::from(header.height));
+    let scaled_to = wanted.scale((width, height))?;
     let image = if header.is_for_libjpeg() {
         ensure!(
             segments(&jpeg[..header.len]).any(|(marker, _)| marker == DQT),
             "it has no quantization tables, and no frame before it had any"
         );
-        if !keep_broken {
+        if !wanted.keep_broken {
             vetter.vet(&jpeg)?;
         }
-        None
+        let large = scaled_to.map(|size| Decoder::new()?.decode_large(&jpeg, size));
+        large.transpose()?
     } else {
         Some(decode_jpeg(&jpeg)?)
     };
@@ -227,7 +267,7 @@ mod tests {
             ]
             .concat();
             let jpeg = [&bare[..2], &jfif, &bare[2..]].concat().into();
-            match check(&jpeg, false, &mut Vetter::default()).unwrap() {
+            match check(&jpeg, Wanted::default(), &mut Vetter::default()).unwrap() {
                 Content::Image(image) => Some(image.square_size()),
                 Content::Jpeg(_) => None,
             }
@@ -243,7 +283,7 @@ mod tests {
         ] {
             assert_eq!(size(unit, none), None);
         }
-        let same = check(&whole, false, &mut Vetter::default());
+        let same = check(&whole, Wanted::default(), &mut Vetter::default());
         assert!(matches!(same, Ok(Content::Jpeg(jpeg)) if jpeg == whole));
     }
 

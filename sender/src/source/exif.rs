@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use anyhow::Result;
 use framegram_media::Turn;
-use framegram_media::limits::{MAX_PIXELS, MAX_SIDE};
+use framegram_media::limits::MAX_PIXELS;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader, Limits};
 
@@ -42,8 +42,8 @@ fn orientation(bytes: &[u8]) -> Orientation {
 pub(super) fn reader(bytes: &[u8]) -> Result<ImageReader<Cursor<&[u8]>>> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
+    limits.max_image_width = Some(u16::MAX.into());
+    limits.max_image_height = Some(u16::MAX.into());
     // 16 bits of four components a pixel, twice.
     limits.max_alloc = Some(16 * MAX_PIXELS as u64);
     reader.limits(limits);

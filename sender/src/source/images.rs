@@ -14,7 +14,7 @@ use framegram_media::{Image, Vetter};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder};
 
-use super::checked::check;
+use super::checked::{Wanted, check};
 use super::exif::reader;
 use super::ffmpeg::decode_still;
 use super::row::{Row, natural};
@@ -67,7 +67,7 @@ pub(super) struct Images {
     rate: f64,
     number: u64,
     unreadable: u64,
-    keep_broken: bool,
+    wanted: Wanted,
     console: Arc<Console>,
     /// A single unreadable still is an error, not skipped.
     alone: bool,
@@ -85,7 +85,7 @@ impl Images {
             rate: request.rate.unwrap_or(DEFAULT_RATE),
             number: 0,
             unreadable: 0,
-            keep_broken: request.keep_broken,
+            wanted: Wanted::of(request),
             console: Arc::clone(&request.console),
             alone: true,
             again: false,
@@ -139,7 +139,7 @@ impl Source for Images {
     fn next(&mut self) -> Result<Option<Captured>> {
         while let Some(path) = self.paths.get(self.next) {
             self.next += 1;
-            match read_still(path, self.keep_broken) {
+            match read_still(path, self.wanted) {
                 Ok(content) => {
                     let media_time = paced::media_time(self.number, self.rate);
                     self.number += 1;
@@ -182,22 +182,22 @@ impl Source for Images {
     }
 }
 
-fn read_still(path: &Path, keep_broken: bool) -> Result<Content> {
+fn read_still(path: &Path, wanted: Wanted) -> Result<Content> {
     let name = path.display();
     let len = path.metadata().map_or(0, |metadata| metadata.len());
     ensure!(len <= MAX_FILE, "{name} is larger than {MAX_FILE} bytes");
     let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
-    decode(bytes, keep_broken).with_context(|| format!("{name} cannot be read as a still"))
+    decode(bytes, wanted).with_context(|| format!("{name} cannot be read as a still"))
 }
 
-fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
+fn decode(bytes: Vec<u8>, wanted: Wanted) -> Result<Content> {
     if bytes.starts_with(&[0xFF, 0xD8]) {
-        return check(&bytes.into(), keep_broken, &mut Vetter::default());
+        return check(&bytes.into(), wanted, &mut Vetter::default());
     }
     if !bytes.starts_with(&PNG_START) {
         // Browsers save WebP images under the name that a page gives.
         return match decode_still(bytes)? {
-            Content::Jpeg(jpeg) => check(&jpeg, keep_broken, &mut Vetter::default()),
+            Content::Jpeg(jpeg) => check(&jpeg, wanted, &mut Vetter::default()),
             image => Ok(image),
         };
     }
@@ -206,9 +206,19 @@ fn decode(bytes: Vec<u8>, keep_broken: bool) -> Result<Content> {
     let told = |error: image::ImageError| anyhow!("{error}");
     let mut decoder = reader(&bytes)?.into_decoder().map_err(told)?;
     let (width, height) = decoder.dimensions();
-    check_size(width as usize, height as usize)?;
+    let (width, height) = (width as usize, height as usize);
+    let scale = match wanted.scale((width, height))? {
+        None => 1,
+        Some(_) => [2, 4, 8]
+            .into_iter()
+            .find(|scale| check_size(width / scale, height / scale).is_ok())
+            .context("it is far longer than wide")?,
+    };
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(told)?;
+    if scale > 1 {
+        image = image.thumbnail_exact((width / scale) as u32, (height / scale) as u32);
+    }
     image.apply_orientation(orientation);
     let image = flatten(image);
     let (width, height) = (image.width() as usize, image.height() as usize);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use framegram_cli::numbers::seconds;
 use framegram_common::Statistics;
 use framegram_common::receiver::{Event, Policy};
-use framegram_common::stats::{Clock, PathFigures};
+use framegram_common::stats::{Clock, Outcome, PathFigures};
 use framegram_common::wire::Format;
 use framegram_net as net;
 use log::{debug, info};
@@ -111,6 +111,11 @@ impl Network {
         }
         if self.receiver.has_fields() && !std::mem::replace(&mut self.fields_told, true) {
             self.console.say(FIELDS);
+        }
+        let undecodable = live.statistics.outcomes[Outcome::Undecodable].unwrap_or(0);
+        let is_blank = live.statistics.frames.shown == Some(0) && undecodable >= MOST_UNDECODABLE;
+        if is_blank && !std::mem::replace(&mut self.undecodable_told, true) {
+            self.console.say(UNDECODABLE);
         }
     }
 
@@ -221,7 +226,15 @@ const FIELDS: &str = "These frames are fields of interlaced video, each with eve
      a picture; each is shown by itself. Have the sender deinterlace, as ffmpeg does with \
      -vf yadif.";
 
-/// How often the figures in the window are updated.
+/// So many frames of which none can be decoded are no accident.
+const MOST_UNDECODABLE: u64 = 3;
+
+/// What there is to say of them.
+const UNDECODABLE: &str = "None of these frames can be decoded: parts of each are lost on the \
+     way, or their sender leaves out what belongs to a JPEG (in RTP its quantization tables). \
+     Look at the sender, or use framegram-send, which repairs what is lost.";
+
+/// How often the figures are told to the window.
 const NEWS: Duration = Duration::from_millis(200);
 
 /// Upper bound on notices about other streams; further ones are only counted.

@@ -30,6 +30,9 @@ const LENGTH: usize = 2;
 /// picture lasts longer by that of video.
 const SOUND_STEPS: [u32; 9] = [120, 160, 240, 320, 480, 960, 1_024, 1_920, 2_880];
 
+/// By how much the number of a packet may be above that of the one before.
+const MOST_AHEAD: u16 = 100;
+
 /// Datagrams that were no stream, of the first sender that was heard.
 #[derive(Debug, Default)]
 pub(super) struct Unusable {
@@ -71,13 +74,14 @@ impl RtpSteps {
             return false;
         };
         let step = packet.timestamp.wrapping_sub(timestamp);
-        if packet.sequence == sequence.wrapping_add(1) {
+        let ahead = packet.sequence.wrapping_sub(sequence);
+        if ahead == 1 {
             match SOUND_STEPS.contains(&step) {
                 true => self.of_sound += 1,
                 false => self.others += 1,
             }
         }
-        packet.source == source
+        packet.source == source && (1..=MOST_AHEAD).contains(&ahead)
     }
 
     fn is_sound(&self) -> bool {

@@ -406,3 +406,34 @@ fn decodes_jpegs_to_the_planes_they_were_made_of() {
         Pixels::Yuv(Subsampling::Yuv422, _)
     ));
 }
+
+#[test]
+fn a_still_that_is_too_large_is_decoded_smaller() {
+    let line = |width: usize, height: usize| {
+        let pixels = vec![200; 3 * width * height];
+        let mut compressor = turbojpeg::Compressor::new().unwrap();
+        compressor.set_quality(50).unwrap();
+        let image = turbojpeg::Image {
+            pixels: pixels.as_slice(),
+            width,
+            pitch: 3 * width,
+            height,
+            format: PixelFormat::RGB,
+        };
+        compressor.compress_to_vec(image).unwrap()
+    };
+    let mut decoder = Decoder::new().unwrap();
+    for (coded, wanted, decoded) in [
+        ((16_400, 8), (4_000, 2), (4_100, 2)),
+        ((16_400, 8), (16_400, 8), (8_200, 4)),
+        ((65_400, 16), (60_000, 16), (16_350, 4)),
+        ((7_000, 6_000), (7_000, 6_000), (3_500, 3_000)),
+        ((640, 480), (640, 480), (640, 480)),
+    ] {
+        let jpeg = line(coded.0, coded.1);
+        let image = decoder.decode_large(&jpeg, wanted).unwrap();
+        assert_eq!((image.width(), image.height()), decoded, "{coded:?}");
+    }
+    // The limit of others stays.
+    assert!(decoder.decode_image(&line(7_000, 6_000)).is_err());
+}

@@ -112,7 +112,7 @@ fn decodes_png_with_and_without_alpha() {
 
 #[test]
 fn turns_a_still_that_was_taken_sideways() {
-    let content = decode(turned(&jpeg(1)), false).unwrap();
+    let content = decode(turned(&jpeg(1)), Wanted::default()).unwrap();
     let Content::Image(picture) = content else {
         panic!("it went out as it was");
     };

@@ -104,6 +104,27 @@ fn what_lies_behind_the_picture_of_a_phone_is_not_sent() {
     assert_eq!(played([&path], "").2, frames(1));
 }
 
+#[test]
+fn a_photo_that_is_too_large_is_scaled_where_a_size_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["photo.jpg", "photo.png"] {
+        let path = folder.path().join(name);
+        let status = std::process::Command::new("ffmpeg")
+            .args(["-v", "error", "-f", "lavfi", "-i", "color=red:s=8000x6000"])
+            .args(["-frames:v", "1"])
+            .arg(&path)
+            .status();
+        assert!(status.expect("the tests need ffmpeg").success());
+        let (_, viewer, _) = played([&path], "--size 640x480");
+        assert_eq!(viewer.count("stream.width"), 640, "{name}");
+        assert_eq!(viewer.count("frames.intact"), 1, "{name}");
+        let plain = Start::new(SENDER, "").with([path.to_str().unwrap(), &address().to_string()]);
+        let ended = plain.run().end();
+        assert_eq!(ended.code, Some(1), "{name}");
+        assert!(ended.said.contains("--size"), "{}", ended.said);
+    }
+}
+
 /// With the EXIF orientation "rotate by 90 degrees clockwise".
 fn sideways(seed: u64) -> Vec<u8> {
     let mut odd = Oddities::none((96, 64), seed);

@@ -153,6 +153,21 @@ fn the_liberties_that_cameras_take_are_understood() {
 }
 
 #[test]
+fn a_camera_whose_tables_never_come_is_told_of_once() {
+    let address = address();
+    let mut viewer = Start::new(VIEWER, &format!("--headless {address}")).run();
+    viewer.wait_for("Waiting");
+    let camera = Camera {
+        q: 255,
+        ..Camera::default()
+    };
+    camera.send(20, address);
+    viewer.wait_for("None of these frames can be decoded");
+    let said = viewer.said();
+    assert_eq!(said.matches("None of these frames").count(), 1, "{said}");
+}
+
+#[test]
 fn a_camera_that_comes_from_another_port_or_under_another_number_is_followed() {
     let usual = Camera {
         tables: 2,
