@@ -10,6 +10,7 @@
 //! Knows no socket, clock, thread or file: time and random numbers come in as
 //! arguments.
 
+pub mod fuzzing;
 mod incoming;
 mod key_text;
 mod keys;
