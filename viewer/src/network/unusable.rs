@@ -6,6 +6,7 @@ use std::time::Duration;
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
 use framegram_common::wire::native::is_sealed;
+use framegram_common::wire::rtp::JPEG;
 
 /// A stream proves itself sooner than that.
 const PROVING: Duration = Duration::from_millis(600);
@@ -102,6 +103,12 @@ impl Unusable {
 
 fn advice(guess: Guess) -> &'static str {
     match guess {
+        Guess::Rtp {
+            payload_type: JPEG, ..
+        } => {
+            "give --sdp FILE with its key, if it is SRTP, or have its sender encode as ffmpeg does \
+             with -c:v mjpeg -huffman 0 -pix_fmt yuvj420p -f rtp"
+        }
         Guess::Rtp { .. } | Guess::AnnexB => {
             "have its sender encode JPEG, as ffmpeg does with -c:v mjpeg -huffman 0 -pix_fmt \
              yuvj420p -f rtp, or play it with framegram-send"
@@ -137,6 +144,10 @@ mod tests {
         let line = told(&[&h264, &h264]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
         assert!(line.contains("-c:v mjpeg"), "{line}");
+        let sealed = [0x80, 26, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
+        let line = told(&[&sealed, &sealed]).unwrap();
+        assert!(line.contains("likely encrypted (SRTP), or JPEG"), "{line}");
+        assert!(line.contains("give --sdp FILE with its key"), "{line}");
         let pieces: [&[u8]; 3] = [&[3, 0xff, 0xd8, 0xff, 0xe0], &[2, 7], &[1, 8]];
         assert!(told(&pieces).unwrap().contains("behind a header of 1 byte"));
         assert!(told(&[b"hello", b"world"]).unwrap().contains("is text"));
