@@ -1,8 +1,11 @@
 //! Forged datagrams of every kind that someone who does not see a stream can make.
 
+use std::time::Duration;
+
 use fastrand::Rng;
 use framegram_common::seq::{FrameNumber, PacketNumber};
 use framegram_common::wire::native::{Chunk, FrameHeader, Header, Packet, Parity, SenderReport};
+use framegram_seal::{Secret, SenderSeal, Suite, key_text};
 
 /// A kind of forged datagrams.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +35,10 @@ pub const FLOODS: [Flood; 10] = [
     }),
 ];
 
+/// Packets as a sender with another key seals them: each is of a start of its own,
+/// whose salt the reports among them tell.
+pub const SEALED: Flood = flood("sealed with another key", sealed);
+
 const fn flood(name: &'static str, make: fn(&mut Rng) -> Vec<u8>) -> Flood {
     Flood { name, make }
 }
@@ -50,6 +57,21 @@ fn packet(rng: &mut Rng, packet: &Packet<'_>) -> Vec<u8> {
     };
     let mut datagram = Vec::new();
     packet.encode(&header, &mut datagram);
+    datagram
+}
+
+fn sealed(rng: &mut Rng) -> Vec<u8> {
+    let packet = match rng.u8(..3) {
+        0 => chunk(rng, LEN),
+        1 => parity(rng),
+        _ => counts(rng),
+    };
+    let key = key_text((rng.u64(..), rng.u64(..)));
+    let secret = Secret::from_key(&key).expect("a key");
+    let salt = rng.u128(..).to_be_bytes();
+    let mut seal = SenderSeal::new(secret, salt, Suite::best());
+    let mut datagram = Vec::new();
+    seal.seal(&packet, packet.len(), Duration::ZERO, &mut datagram);
     datagram
 }
 

@@ -195,7 +195,7 @@ fn is_text(datagram: &[u8]) -> bool {
 fn codec(payload_type: u8, payload: &[u8]) -> Option<&'static str> {
     match payload_type {
         0 | 3..=18 => Some("audio"),
-        26 => Some("JPEG of a kind that RFC 2435 does not have"),
+        26 => Some("encrypted (SRTP), or JPEG of a kind that RFC 2435 does not have"),
         31 => Some("H.261"),
         32 => Some("MPEG video"),
         33 => Some("MPEG-TS"),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
-use framegram_common::wire::native::{MAGIC, is_sealed};
-use framegram_common::wire::rtp::Packet;
+use framegram_common::wire::native::is_sealed;
+use framegram_common::wire::rtp::JPEG;
 
 /// A real stream proves itself within this time.
 const PROVING: Duration = Duration::from_millis(600);
@@ -230,9 +230,12 @@ const SOUND: &str = "audio";
 fn advice(guess: Guess) -> &'static str {
     match guess {
         Guess::Rtp {
-            codec: Some(SOUND), ..
-        } => "this viewer plays no sound; send it the video as JPEG",
-        Guess::Rtp { .. } => {
+            payload_type: JPEG, ..
+        } => {
+            "give --sdp FILE with its key, if it is SRTP, or have its sender encode as ffmpeg does \
+             with -c:v mjpeg -huffman 0 -pix_fmt yuvj420p -f rtp"
+        }
+        Guess::Rtp { .. } | Guess::AnnexB => {
             "have its sender encode JPEG, as ffmpeg does with -c:v mjpeg -huffman 0 -pix_fmt \
              yuvj420p -f rtp, or play its session description with framegram-send FILE.sdp, which \
              sends it here as JPEG"
@@ -279,6 +282,10 @@ mod tests {
         let line = told(&[&h264(1), &h264(2)]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
         assert!(line.contains("-c:v mjpeg"), "{line}");
+        let sealed = [0x80, 26, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
+        let line = told(&[&sealed, &sealed]).unwrap();
+        assert!(line.contains("likely encrypted (SRTP), or JPEG"), "{line}");
+        assert!(line.contains("give --sdp FILE with its key"), "{line}");
         let pieces: [&[u8]; 3] = [&[3, 0xff, 0xd8, 0xff, 0xe0], &[2, 7], &[1, 8]];
         assert!(told(&pieces).unwrap().contains("behind a header of 1 byte"));
         assert!(told(&[b"hello", b"world"]).unwrap().contains("is text"));
