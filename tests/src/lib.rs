@@ -33,5 +33,7 @@ pub mod relay;
 pub mod repair_bound;
 pub mod repair_table;
 pub mod screen;
+pub mod similarity;
 pub mod slices_row;
+pub mod standard_jpeg;
 pub mod truth;

@@ -10,8 +10,8 @@ use framegram_common::jpeg::scan::SymbolCounts;
 
 use self::lengths::{MAX_LENGTH, code_lengths};
 
-/// Frames from one whose symbols are counted to the next: counting takes about
-/// as long as encoding.
+/// Frames from one whose symbols are counted to the next: counting decodes all
+/// codes of a frame.
 const COUNT_EVERY: u32 = 100;
 
 /// The same where the frames have another length since: there is another scene.

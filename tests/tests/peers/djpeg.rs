@@ -7,7 +7,10 @@ use std::thread;
 
 use fastrand::Rng;
 use framegram_common::jpeg::clean;
-use framegram_media::{Decoder, Planes, vet};
+use framegram_common::wire::{DEFAULT_DATAGRAM, Format};
+use framegram_media::{Decoder, Image, Planes, Subsampling, vet};
+use framegram_send::encode::{Encoder, Settings};
+use framegram_send::source::Content;
 use framegram_tests::odd_jpeg::{Oddities, coded_otherwise};
 
 /// The number of JPEGs that are tried.
@@ -139,4 +142,87 @@ fn a_jpeg_that_lacks_at_most_one_row_is_a_picture() {
             assert!(vet(&sent, false).is_err(), "seed {seed}: {odd:?}");
         }
     });
+}
+
+/// Waves with some noise on them.
+fn waves(size: (usize, usize), subsampling: Subsampling, rng: &mut Rng) -> Image {
+    let mut planes = Vec::with_capacity(subsampling.bytes(size.0, size.1));
+    let chroma = subsampling.chroma(size.0, size.1);
+    for (width, height) in [Some(size), chroma, chroma].into_iter().flatten() {
+        let (slow, quick) = (rng.f64() / 40.0, rng.f64() / 4.0);
+        for place in 0..width * height {
+            let (x, y) = ((place % width) as f64, (place / width) as f64);
+            let wave = 60.0 * (slow * (x + 2.0 * y)).sin() + 30.0 * (quick * (x - y)).sin();
+            planes.push((128.0 + wave) as u8 + rng.u8(..8));
+        }
+    }
+    Image::yuv(size.0, size.1, subsampling, planes.into()).unwrap()
+}
+
+/// The planes as FFmpeg decodes them.
+fn planes_by_ffmpeg(jpeg: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("frame.jpg");
+    std::fs::write(&file, jpeg).unwrap();
+    let output = Command::new("ffmpeg")
+        .args([
+            "-loglevel",
+            "error",
+            "-nostdin",
+            "-f",
+            "mjpeg",
+            "-idct",
+            "int",
+            "-i",
+        ])
+        .arg(file)
+        .args(["-f", "rawvideo", "-"])
+        .output()
+        .expect("the tests need the ffmpeg command");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    output.stdout
+}
+
+/// Two exact decoders round the same sample to either side.
+const ROUNDING: u8 = 2;
+
+#[test]
+fn what_the_encoder_makes_is_decoded_by_others_as_it_is_here() {
+    let mut rng = Rng::with_seed(1);
+    let mut decoder = Decoder::new().unwrap();
+    for subsampling in [
+        Subsampling::Yuv420,
+        Subsampling::Yuv422,
+        Subsampling::Yuv444,
+        Subsampling::Gray,
+    ] {
+        for (size, format) in [
+            ((640, 360), Format::Native),
+            ((333, 251), Format::Native),
+            ((64, 48), Format::Rtp),
+        ] {
+            let mut encoder = Encoder::new(Settings {
+                slices: Some(DEFAULT_DATAGRAM),
+                format,
+                ..Settings::default()
+            })
+            .unwrap();
+            // The first has the Huffman tables of T.81, the others their own.
+            for frame in 0..3 {
+                let image = waves(size, subsampling, &mut rng);
+                let jpeg = encoder.encode(&Content::Image(image)).unwrap().jpeg;
+                let case = format!("{subsampling:?} of {size:?}, frame {frame}");
+                assert_eq!(decoded(&mut decoder, &jpeg), djpeg(&jpeg), "{case}");
+                let mut planes = Planes::default();
+                decoder.decode_planes(&jpeg, &mut planes).unwrap();
+                let own: Vec<u8> = planes.rows().flatten().copied().collect();
+                let theirs = planes_by_ffmpeg(&jpeg);
+                assert_eq!(own.len(), theirs.len(), "{case}");
+                let pairs = own.iter().zip(&theirs);
+                let off = pairs.map(|(own, theirs)| own.abs_diff(*theirs)).max();
+                assert!(off <= Some(ROUNDING), "{case}: off by {off:?}");
+            }
+        }
+    }
 }
