@@ -1,4 +1,4 @@
-//! What a key costs: packets sealed and opened, on one processor.
+//! The cost of a key: packets sealed and opened, on one processor.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it measures time
 
@@ -10,10 +10,10 @@ use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{HEADER, Header, Packet, SenderReport, TAG, Tables};
 use framegram_seal::{Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
-/// Packets of one measurement.
+/// Packets per measurement.
 const PACKETS: u64 = 200_000;
 
-/// Packets that are sealed in one go, as those of a frame are.
+/// Packets that are sealed together, like those of a frame.
 const BATCH: u64 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -55,7 +55,7 @@ fn measure(suite: Suite) -> Result<(f64, f64), Box<dyn Error>> {
     Ok((each(sealing), each(opening)))
 }
 
-/// A packet that is as long as one of a frame, when it is sealed.
+/// A packet that is as long as a frame's packets once it is sealed.
 fn packet(number: u64) -> Vec<u8> {
     let header = &[0x5a; DEFAULT_DATAGRAM][..DEFAULT_DATAGRAM - TAG - HEADER - 4];
     let tables = Tables {

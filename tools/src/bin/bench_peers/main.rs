@@ -1,11 +1,11 @@
-//! framegram beside GStreamer and FFmpeg: what senders and viewers cost, how soon
-//! the first picture comes, how long a frame takes, and what a path that loses
-//! datagrams leaves. All take part in the same run, in turn.
+//! framegram compared with GStreamer and FFmpeg: the cost of senders and viewers, the time to the
+//! first picture, the delay of a frame, and what remains on a path that loses datagrams. All
+//! programs take turns in the same run.
 //!
-//! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all
-//! figures to `target/bench-peers.json`; with words, only the rows that have one of
-//! them in their name. It fails where a target is missed, or the machine was too
-//! busy to judge. The clips are made once, into `target/bench-peers/`.
+//! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all figures to
+//! `target/bench-peers.json`. With words, it only measures the rows whose name contains one of
+//! them. It fails if a target is missed or the machine was too busy to judge. The clips are made
+//! once, in `target/bench-peers/`.
 
 mod clips;
 mod feed;
@@ -29,10 +29,10 @@ use self::players::Player;
 /// Runs of each program, in turn.
 const PAIRS: usize = 9;
 
-/// How often a row is measured while its ratios differ too much.
+/// How often a row is measured if its ratios differ too much.
 const ATTEMPTS: usize = 2;
 
-/// What framegram may take beside GStreamer: sender and viewer.
+/// The targets for sender and viewer, relative to GStreamer.
 fn targets(clip: &Clip) -> (f64, f64) {
     let is_large = clip.name == "1080p";
     match clip.coding {
@@ -43,10 +43,10 @@ fn targets(clip: &Clip) -> (f64, f64) {
     }
 }
 
-/// Processor time until the first picture, and wall time, beside GStreamer.
+/// The targets for processor time until the first picture and for wall time, relative to GStreamer.
 const FIRST: (f64, f64) = (0.65, 1.0);
 
-/// How long a frame takes beside GStreamer's.
+/// The target for the delay of a frame, relative to GStreamer.
 fn delay_target(clip: &Clip) -> f64 {
     if clip.name == "1080p" { 0.5 } else { 0.9 }
 }
@@ -54,7 +54,7 @@ fn delay_target(clip: &Clip) -> f64 {
 /// Shares of datagrams that a path loses.
 const LOSSES: [f64; 4] = [0.0, 0.01, 0.05, 0.10];
 
-/// What was asked for.
+/// The arguments.
 struct Asked {
     pairs: usize,
     words: Vec<String>,
@@ -122,7 +122,7 @@ fn main() -> Result<ExitCode> {
     })
 }
 
-/// The rows of a clip's sender and viewer.
+/// The rows for the cost of sender and viewer with a clip.
 fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     let what = match clip.coding {
         Coding::H264 => "H.264 file",
@@ -139,7 +139,7 @@ fn costs(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     })
 }
 
-/// The rows of the start.
+/// The rows for the start.
 fn firsts(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     let rows = [
         ("ms of processor of the sender", FIRST.0),
@@ -155,7 +155,7 @@ fn firsts(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     })
 }
 
-/// The row of the delay from raw pictures to raw pictures.
+/// The row for the delay from raw pictures to raw pictures.
 fn delays(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     let work = format!("raw frame in to raw frame out, {}", clip.name);
     let row = Row::new(work, "ms, median", Some(delay_target(clip)));
@@ -169,7 +169,7 @@ fn delays(asked: &Asked, clip: &Clip) -> Result<Vec<Row>> {
     })
 }
 
-/// Prints what becomes of JPEGs on paths that lose datagrams.
+/// Prints what arrives of JPEGs on paths that lose datagrams.
 fn losses(asked: &Asked, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
     if !asked.wants(LOSS) {
         return Ok(Vec::new());
@@ -221,10 +221,10 @@ fn losses(asked: &Asked, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
     Ok(told)
 }
 
-/// The word for the table of loss.
+/// The word that selects the table of loss.
 const LOSS: &str = "loss";
 
-/// Fills rows that are measured together, if one of them is wanted.
+/// Measures rows that are measured together, if one of them is selected.
 fn measure<const ROWS: usize>(
     asked: &Asked,
     mut rows: [Row; ROWS],
@@ -252,8 +252,8 @@ fn measure<const ROWS: usize>(
     Ok(rows.into())
 }
 
-/// Does a piece of work, and once more where it failed: a busy moment of the
-/// machine is no reason to lose half an hour.
+/// Does a piece of work, and repeats it once if it fails: half an hour of results should not be
+/// lost because the machine was busy for a moment.
 fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
     work(player).or_else(|error| {
         eprintln!("once more, since {error:#}");
@@ -261,7 +261,7 @@ fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
     })
 }
 
-/// Prints what the clips are like, and the ratios above the decoder's share.
+/// Prints the properties of the clips, and the ratios without the decoder's share.
 fn tell_clips(asked: &Asked, clips: &[Clip], rows: &[Row]) -> Result<Vec<serde_json::Value>> {
     let (mut cells, mut told) = (Vec::new(), Vec::new());
     for clip in clips {
@@ -320,7 +320,7 @@ fn tell_clips(asked: &Asked, clips: &[Clip], rows: &[Row]) -> Result<Vec<serde_j
     Ok(told)
 }
 
-/// The machine, as far as it shapes the figures.
+/// The properties of the machine that influence the figures.
 fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
