@@ -19,7 +19,7 @@ use framegram_common::sender::{Config, Output, Sender};
 
 const INTERVAL: Duration = Duration::from_micros(33_333);
 
-/// The end of the stream is repeated for less than this.
+/// The end of the stream is repeated for less than this time.
 const BYE: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -59,7 +59,7 @@ fn run(sender: &mut Sender, socket: &UdpSocket, clock: &Instant, end: Duration) 
                         }
                     }
                 }
-                // Only with an acceptor, for viewers that connect.
+                // These occur only with an acceptor, for viewers that connect.
                 Output::Event(_) | Output::Answer(_) => {}
                 Output::Timeout(due) => break due.unwrap_or(end).min(end),
             }

@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     receiver.handle_outcome(frame.id, SinkOutcome::Shown { at: now });
                 }
                 Output::Transmit(transmit) => {
-                    // Reports are sent again: a lost one is no error.
+                    // Reports are repeated, so a lost one is no error.
                     let _ = socket.send_to(&transmit.datagram, transmit.to);
                 }
                 Output::Event(Event::Ended { .. }) => {

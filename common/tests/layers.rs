@@ -1,7 +1,6 @@
-//! The layers of the source: no circle between crates, nor between sibling
-//! modules, each counted with its children. A parent and its own child may know
-//! each other; a re-export counts as a use of its target. The protocol crate
-//! knows no operating system.
+//! The layers of the source: no dependency circle between crates or between sibling modules, each
+//! counted with its children. A parent and its own child may use each other. A re-export counts as
+//! a use of its target. The protocol crate does not depend on an operating system.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -137,8 +136,8 @@ fn the_protocol_asks_no_operating_system() {
     }
 }
 
-/// The messages of protocol, network and codec appear in programs of any name: they do not know the
-/// command line.
+/// The messages of protocol, network and codec appear in programs of any name, so they do not
+/// mention the command line.
 #[test]
 fn libraries_name_no_flag() {
     for folder in [
@@ -344,7 +343,7 @@ impl<'ast> Visit<'ast> for Reader {
     }
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        // Only modules with a body here; the others are files of their own.
+        // Only modules with a body here. The others have files of their own.
         if item.content.is_some() {
             self.module.push(item.ident.to_string());
             visit::visit_item_mod(self, item);

@@ -1,5 +1,5 @@
-//! What `--bitrate` promises, by what leaves the program, on the times that it
-//! sent its datagrams by its own clock: no second holds more.
+//! `--bitrate` is a limit for every second, checked with the times at which the program sent its
+//! datagrams according to its own clock.
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
 use std::fs;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use framegram_common::wire::native::Packet;
 use serde_json::Value;
 
-/// What one stream sent: when each datagram, in microseconds, and its bytes; and
-/// the report of it.
+/// What one stream sent: the time of each datagram in microseconds with its bytes, and the report
+/// of the stream.
 struct Sent {
     log: Vec<(u64, u64)>,
     report: Value,
@@ -38,7 +38,7 @@ fn send(source: &str, options: &str) -> Sent {
     let mut buffer = vec![0; 65_536];
     let mut log = Vec::new();
     loop {
-        // Seen before the last datagrams are read.
+        // Checked before the last datagrams are read.
         let ended = child.try_wait().unwrap();
         while let Ok(len) = socket.recv(&mut buffer) {
             let (header, _) = Packet::decode(&buffer[..len]).unwrap();
@@ -69,7 +69,7 @@ impl Sent {
         most * 8
     }
 
-    /// Bits a second from the second second to the end.
+    /// Bits per second from the second second to the end.
     fn mean(&self) -> u64 {
         let start = self.log[0].0 + 1_000_000;
         let end = self.log.last().unwrap().0;

@@ -1,5 +1,5 @@
-//! Files as they are met in the world, made by FFmpeg: their times, sizes,
-//! colours, and JPEGs that go out as they are.
+//! Files as they occur, made by FFmpeg: their times, sizes and colours, and JPEGs that are sent
+//! unchanged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
 use std::fs;
@@ -19,7 +19,7 @@ use framegram_send::source::{
 use framegram_send::stop::Stop;
 use tempfile::TempDir;
 
-/// A file that FFmpeg made, in a folder of the test's own, gone when it ends.
+/// A file made by FFmpeg, in the test's own folder, which is deleted in the end.
 struct Media {
     folder: TempDir,
     file: PathBuf,
@@ -77,13 +77,13 @@ fn jpegs(frames: &[Captured]) -> Vec<Bytes> {
     frames.iter().map(jpeg).collect()
 }
 
-/// Width, height and the pixel in the middle after a way through the encoder.
+/// Width, height and the middle pixel after encoding and decoding.
 fn sent(frame: &Captured) -> (usize, usize, [u8; 3]) {
     let (pixels, width, height) = sent_pixels(frame);
     (width, height, pixels[height / 2 * width + width / 2])
 }
 
-/// All pixels after a way through the encoder, width and height.
+/// All pixels after encoding and decoding, width and height.
 fn sent_pixels(frame: &Captured) -> (Vec<[u8; 3]>, usize, usize) {
     let mut encoder = Encoder::new(Settings::default()).unwrap();
     let encoded = encoder.encode(&frame.content).unwrap();
@@ -105,7 +105,7 @@ fn assert_colour(got: [u8; 3], expected: [u8; 3]) {
     assert!(off <= Some(5), "{got:?}, not {expected:?}");
 }
 
-/// Five frames a tenth of a second apart, then five a third apart.
+/// Five frames with an interval of a tenth of a second, then five with a third.
 const UNEVEN: &str = "-f lavfi -i testsrc=s=160x120:r=10:d=1 -vf settb=1/1000,setpts=if(lt(N\\,5)\\,N*0.1\\,0.5+(N-5)*0.3)/TB -fps_mode vfr";
 
 const UNEVEN_TIMES: [u128; 10] = [0, 100, 200, 300, 400, 500, 800, 1100, 1400, 1700];
@@ -209,7 +209,7 @@ fn a_damaged_avi_file_is_read_as_far_as_it_goes() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut damaged = bytes.clone();
         for _ in 0..rng.usize(1..20) {
-            // The header lies in front.
+            // The header is in front.
             let len = if rng.bool() { damaged.len() } else { 600 };
             damaged[rng.usize(..len)] = rng.u8(..);
         }
@@ -222,7 +222,7 @@ fn a_damaged_avi_file_is_read_as_far_as_it_goes() {
     }
 }
 
-/// OpenCV 4.6.0 turns them upside down (<https://github.com/opencv/opencv/issues/22088>).
+/// OpenCV 4.6.0 turns these files upside down (<https://github.com/opencv/opencv/issues/22088>).
 #[test]
 fn a_rotated_file_is_turned_as_ffmpeg_turns_it() {
     let media = Media::make(

@@ -1,4 +1,4 @@
-//! The program as a program: exit codes, and errors in one line.
+//! The program as a process: exit statuses, and errors in one line.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A folder of a test's own, gone when it ends.
+/// A test's own folder, which is deleted in the end.
 struct Folder(TempDir);
 
 impl Folder {
@@ -46,13 +46,13 @@ fn send(arguments: &[&str], input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The program may end before it has read all.
+    // The program may end before it has read everything.
     let _ = child.stdin.take().unwrap().write_all(input);
     child.wait_with_output().unwrap()
 }
 
-/// That it ends with `code`, one line on standard error that holds `words`, and
-/// nothing on standard output.
+/// Asserts that it ends with `code`, with one line on standard error that contains `words`, and
+/// with nothing on standard output.
 #[track_caller]
 fn fails(arguments: &[&str], input: &[u8], code: i32, words: &[&str]) {
     let output = send(arguments, input);
@@ -266,7 +266,7 @@ fn verbose_logs_what_is_opened_and_chosen() {
     fails(&both, b"", 2, &["--quiet", "--verbose"]);
 }
 
-/// Whether a process does anything of its own about SIGINT.
+/// Whether a process handles SIGINT itself.
 fn hears_signals(process: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -274,8 +274,8 @@ fn hears_signals(process: u32) -> bool {
     caught & (1 << (2 - 1)) != 0
 }
 
-/// Starts a stream, sends it `signal` once it tells of itself, and returns how
-/// it ended and what its report says.
+/// Starts a stream, and sends it `signal` once it has reported its start. Returns how it ended and
+/// what its report contains.
 fn interrupted(signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
     let folder = Folder::new();
     let report = folder.path("report.json");
@@ -287,7 +287,7 @@ fn interrupted(signal: &str, arguments: &[&str]) -> (Option<i32>, serde_json::Va
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Held open, so that a source that reads it waits.
+    // Kept open, so that a source that reads it waits.
     let _input = child.stdin.take();
     while !hears_signals(child.id()) {
         std::thread::yield_now();
@@ -373,8 +373,8 @@ fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// Zeros without end, as zlib packs them into `len` bytes: a literal, then
-/// lengths of 258 at a distance of 1, 13 bits each.
+/// Endless zeros, as zlib compresses them, in `len` bytes: a literal, then lengths of 258 at a
+/// distance of 1, with 13 bits each.
 fn packed_zeros(len: usize) -> Vec<u8> {
     let mut packed = vec![0x78, 0x01];
     let bits = [1, 1, 0]
@@ -390,7 +390,7 @@ fn packed_zeros(len: usize) -> Vec<u8> {
     packed
 }
 
-/// What a still has besides its pixels is not unpacked.
+/// The chunks of a still besides its pixels are not decompressed.
 #[test]
 fn a_png_costs_no_more_than_its_pixels() {
     let folder = Folder::new();

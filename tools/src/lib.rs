@@ -1,5 +1,4 @@
-//! The pages that are generated: from the programs' own command lines, and from
-//! the structs of a report.
+//! The generated pages, from the programs' command lines and from the structs of a report.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,4 +1,4 @@
-//! What a key costs: packets sealed and opened, on one processor.
+//! The cost of a key: packets sealed and opened, on one processor.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it measures time
 
@@ -11,10 +11,10 @@ use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{HEADER, Header, Packet, SenderReport, TAG, Tables};
 use framegram_seal::{Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
-/// Packets of one measurement.
+/// Packets per measurement.
 const PACKETS: u64 = 200_000;
 
-/// Packets that are sealed in one go, as those of a frame are.
+/// Packets that are sealed together, like those of a frame.
 const BATCH: u64 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {

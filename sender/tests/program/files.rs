@@ -1,4 +1,4 @@
-//! What a stream writes besides datagrams, and what was there before.
+//! What a stream writes besides datagrams, and what happens to existing files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -87,7 +87,7 @@ fn the_source_is_not_overwritten_and_no_file_written_twice() {
     assert!(!fs::exists(&one).unwrap());
 }
 
-/// A disk on which a file may have no more than 512 bytes.
+/// Runs on a disk on which a file may have no more than 512 bytes.
 fn on_a_full_disk(arguments: &[&str]) -> Command {
     let mut command = Command::new("sh");
     let within = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";

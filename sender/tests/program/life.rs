@@ -11,10 +11,10 @@ use framegram_common::wire::native::Packet;
 
 use crate::{Folder, NOBODY};
 
-/// How long a program may take, on a busy machine.
+/// How long a program may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a wait looks.
+/// The interval between checks.
 const TICK: Duration = Duration::from_millis(5);
 
 fn sender(arguments: &[&str]) -> Command {
@@ -33,7 +33,7 @@ fn signal(child: &Child, name: &str) {
     assert!(status.unwrap().success());
 }
 
-/// Waits until this is so.
+/// Waits until `is_so` returns true.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -57,7 +57,7 @@ pub(crate) fn report(path: &str) -> serde_json::Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-/// A viewer's socket, which tells packets from each other.
+/// A viewer's socket, which distinguishes packets.
 pub(crate) struct Ear(UdpSocket);
 
 impl Ear {
@@ -71,7 +71,7 @@ impl Ear {
         self.0.local_addr().unwrap().to_string()
     }
 
-    /// Waits until a packet like this comes.
+    /// Waits until a packet for which `wanted` returns true arrives.
     pub(crate) fn hear(&self, wanted: fn(&Packet) -> bool) {
         let mut buffer = vec![0; 65_536];
         loop {
@@ -114,7 +114,7 @@ fn the_same_signal_twice_counts_once() {
         let line = ["pattern:64x48", &ear.address(), "--report", &path];
         let mut child = sender(&line).spawn().unwrap();
         ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
-        // As `timeout` does it, to the child and to its group.
+        // As `timeout` does it: to the child and to its group.
         signal(&child, name);
         signal(&child, name);
         ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
@@ -154,14 +154,14 @@ fn fifo(folder: &Folder) -> String {
     path
 }
 
-/// A pipe that is full, as one that nobody reads is after a while.
+/// A pipe that is full, like one that nobody reads.
 fn full_pipe() -> (std::io::PipeReader, std::io::PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     let mut filling = writer.try_clone().unwrap();
     let mut chunk = 4096;
     let (sent, filled) = std::sync::mpsc::channel();
     thread::spawn(move || {
-        // The last one never ends.
+        // The last write never ends.
         while filling.write(&vec![b'x'; chunk]).is_ok() {
             chunk = 4096;
             let _ = sent.send(());
@@ -179,7 +179,7 @@ fn a_stream_continues_and_ends_although_nobody_reads_its_output() {
     let (reader, writer) = full_pipe();
     let line = ["pattern:64x48@60", &ear.address(), "--report", &path];
     let mut child = sender(&line).stderr(writer).spawn().unwrap();
-    // For longer than from one line of progress to the next.
+    // Longer than the interval of progress lines.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(2500) {
         ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
@@ -204,7 +204,7 @@ fn a_stopped_terminal_blocks_no_stream() {
     let mut command = sender(&line);
     let mut child = command.stderr(pty.slave).spawn().unwrap();
     drop(command);
-    // Progress is redrawn five times a second.
+    // The progress line is redrawn five times a second.
     for _ in 0..120 {
         ear.hear(|packet| matches!(packet, Packet::Chunk(_)));
     }
@@ -212,7 +212,7 @@ fn a_stopped_terminal_blocks_no_stream() {
     ear.hear(|packet| matches!(packet, Packet::SenderBye(_)));
     assert_eq!(end(&mut child).code(), Some(0));
     assert!(report(&path)["frames"]["sent"].as_u64().unwrap() > 60);
-    // All that it got is there to be read, and ends with an error.
+    // All that the program wrote can be read, and then reading fails.
     let mut got = Vec::new();
     let _ = keyboard.read_to_end(&mut got);
     let got = String::from_utf8_lossy(&got);
@@ -269,7 +269,7 @@ fn a_report_to_a_closed_pipe_is_a_failure() {
         &path,
     ];
     let mut child = sender(&line).stderr(Stdio::piped()).spawn().unwrap();
-    // Opened by both, and left by the reader.
+    // Opened by both sides, then closed by the reader.
     drop(fs::File::open(&path).unwrap());
     assert_eq!(end(&mut child).code(), Some(1));
     let mut told = String::new();

@@ -1,5 +1,5 @@
-//! A panic in any thread ends the program with an error that says where, its
-//! report written and its viewers told.
+//! A panic in any thread ends the program with an error that names the place. The report is
+//! written, and the viewers are told.
 
 use std::path::Path;
 use std::thread;
@@ -16,12 +16,12 @@ use framegram_send::source::{Captured, Content, Open, Request, Source, Spec};
 use crate::Folder;
 use crate::life::{Ear, report};
 
-/// A source of one still, with a flaw.
+/// A source of one still, with a defect.
 #[derive(Clone, Copy)]
 enum Flawed {
-    /// Panics in place of its fourth frame.
+    /// Panics instead of returning its fourth frame.
     Source,
-    /// Panics in the thread that lets go of its fourth frame.
+    /// Panics in the thread that drops its fourth frame.
     Frame,
 }
 
@@ -30,7 +30,7 @@ struct Still {
     frames: usize,
 }
 
-/// A JPEG that cannot be let go of.
+/// A JPEG that panics when it is dropped.
 struct Sticky(Vec<u8>);
 
 impl AsRef<[u8]> for Sticky {
@@ -73,7 +73,7 @@ fn still(flawed: Flawed) -> Result<Box<dyn Source>> {
     Ok(Box::new(Still { flawed, frames: 0 }))
 }
 
-/// Streams from what `open` opens, and says how that ended.
+/// Streams from the source that `open` opens. Returns how that ended.
 fn streamed(more: &[&str], open: Open) -> String {
     let folder = Folder::new();
     let path = folder.path("report.json");
@@ -82,7 +82,7 @@ fn streamed(more: &[&str], open: Open) -> String {
     let line = ["framegram-send", "-", &to, "--quiet", "--report", &path];
     let options = Options::parse_from(line.iter().chain(more));
     let threads = Threads::new(&Stop::new());
-    // Its socket is read beside the stream: once it is full, the bye would be lost.
+    // Its socket is read during the stream, because the bye would be lost once it is full.
     let bye = thread::spawn(move || ear.hear(|packet| matches!(packet, Packet::SenderBye(_))));
     let error = framegram_send::run(&options, &threads, open).unwrap_err();
     assert_eq!(
@@ -122,7 +122,7 @@ fn a_panic_of_an_encoder_ends_the_stream() {
 #[test]
 fn a_panic_of_the_transmit_loop_ends_the_stream() {
     let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
-    // Without requests and parity, a frame is let go of when it was sent.
+    // Without NACKs and parity, a frame is dropped once it was sent.
     let more = ["--no-retransmit", "--fec", "off"];
     let told = streamed(&more, open);
     assert!(told.contains("program/panics.rs:"), "{told}");

@@ -1,6 +1,5 @@
-//! Writes what is generated: `docs/report.md` from the structs, `docs/cli.md` from
-//! the command lines, and man pages and shell completions to the folder that is
-//! given.
+//! Writes the generated files: `docs/report.md` from the structs, `docs/cli.md` from the command
+//! lines, and man pages and shell completions to the given folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! Makes a report of a stream over a bad link, reads its page in Chromium and
-//! compares its numbers with the report's, and takes pictures of it: in light,
-//! in dark, and as wide as a phone. `look FOLDER`
+//! Makes a report of a stream over a bad link, reads its page in Chromium, compares the numbers
+//! with those of the report, and takes pictures of it: light, dark, and as wide as a phone. `look
+//! FOLDER`
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn main() -> Result<()> {
     picture(&folder, "phone.html", "phone.png", (500, TALL.1), &[])
 }
 
-/// Half a minute of the test picture over a link that loses in bursts.
+/// Half a minute of the test picture over a link with bursts of loss.
 fn report(folder: &Path) {
     let (near, far) = (address(), address());
     let forward = Impairment {
@@ -72,7 +72,7 @@ fn report(folder: &Path) {
     let _ = viewer.end().well();
 }
 
-/// Reads the page as a browser shows it; each of its counts is the report's.
+/// Reads the page as a browser shows it. Each of its counts must be the report's.
 fn compare(folder: &Path) -> Result<()> {
     let json = fs::read_to_string(folder.join("report.json"))?;
     let json: Value = serde_json::from_str(&json)?;
@@ -120,7 +120,7 @@ fn picture(
     Ok(())
 }
 
-/// What Chromium prints of a page.
+/// Chromium's output for a page.
 fn chromium(args: &[&str], page: &Path) -> Result<String> {
     let output = Command::new("chromium")
         .args(QUIET)
@@ -137,7 +137,7 @@ fn chromium(args: &[&str], page: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// No window, no network.
+/// Chromium without window and network.
 const QUIET: [&str; 7] = [
     "--headless",
     "--no-sandbox",
@@ -148,7 +148,7 @@ const QUIET: [&str; 7] = [
     "--disable-component-update",
 ];
 
-/// Rows of the table of packets, and their fields.
+/// The rows of the table of packets, and their fields in the report.
 const PACKETS: [(&str, &str); 9] = [
     ("sent", "sent"),
     ("received", "received"),
@@ -161,15 +161,15 @@ const PACKETS: [(&str, &str); 9] = [
     ("foreign", "foreign"),
 ];
 
-/// What makes a page dark.
+/// Flags that make a page dark.
 const DARK: [&str; 2] = [
     "--force-dark-mode",
     "--blink-settings=preferredColorScheme=0",
 ];
 
-/// The whole page, and what of it is in the README, in pixels.
+/// The size of the page, and of the part in the README, in pixels.
 const TALL: (u32, u32) = (1100, 3400);
 const README: (u32, u32) = (1000, 1000);
 
-/// Width of a phone in pixels; Chromium has no window as narrow.
+/// Width of a phone in pixels. Chromium has no window that is so narrow.
 const PHONE: u32 = 390;

@@ -1,7 +1,6 @@
-//! Draws the README's picture of a lossy second: from left to right moments of
-//! it; above what was sent, in the middle what a viewer of complete frames only
-//! shows, below what slices show of the same packets. Nothing is repaired.
-//! `lossy_second FILE.jpg`
+//! Draws the README's picture of a lossy second. Each column is a moment. The upper row shows what
+//! was sent, the middle row a viewer that shows complete frames only, and the lower row what slices
+//! show of the same packets. Nothing is repaired. `lossy_second FILE.jpg`
 
 use std::io::BufWriter;
 use std::path::PathBuf;
@@ -14,19 +13,19 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, replace, resize};
 use image::{Rgb, RgbImage};
 
-/// The share of the datagrams that is lost.
+/// The share of lost datagrams.
 const LOSS: f64 = 0.2;
 
 const SEED: u64 = 5;
 
-/// The clip has thirty frames per second; these of its second one are drawn.
+/// The clip has thirty frames per second. These frames of its second second are drawn.
 const MOMENTS: [usize; 4] = [37, 44, 51, 58];
 
 /// Each picture's size, and the gap between two.
 const SIZE: (u32, u32) = (320, 180);
 const GAP: u32 = 4;
 
-/// Of the JPEG.
+/// Quality of the JPEG.
 const QUALITY: u8 = 80;
 
 fn main() -> Result<()> {

@@ -1,7 +1,7 @@
-//! Draws the scene of `sample-media/`: hills go by, the sun stands, a ball jumps.
+//! Draws the scene of `sample-media/`: hills pass by, the sun stands, a ball jumps.
 //!
-//! `scene WxH@FPS FRAMES` writes YUV4MPEG2 (4:2:0, limited range) to standard
-//! output. The same arguments give the same bytes.
+//! `scene WxH@FPS FRAMES` writes YUV4MPEG2 (4:2:0, limited range) to standard output. The same
+//! arguments lead to the same bytes.
 
 use std::io::{self, BufWriter, Write};
 
@@ -59,8 +59,8 @@ fn picture(width: usize, height: usize, time: f32) -> Vec<u8> {
     luma
 }
 
-/// Red, green and blue from 0 to 1 at a point: the height of the picture is 1,
-/// its left top is 0, and a pixel is `pixel` wide.
+/// Red, green and blue from 0 to 1 at a point. The picture has height 1, its top left corner is 0,
+/// and a pixel is `pixel` wide.
 fn colour(x: f32, y: f32, pixel: f32, time: f32) -> [f32; 3] {
     let mut colour = mix([0.36, 0.62, 0.93], [0.98, 0.88, 0.74], (y / 0.62).min(1.0));
     let glow = distance(x, y, 1.35, 0.24);
@@ -74,7 +74,7 @@ fn colour(x: f32, y: f32, pixel: f32, time: f32) -> [f32; 3] {
             + 0.028 * (along * 4.7 + 1.3).sin()
             + 0.010 * (along * 11.0).sin();
         let depth = (y - edge).max(0.0);
-        // Speckles that move with their hill, stronger in front.
+        // Speckles that move with their hill. They are stronger in front.
         let cell = 0.004 + 0.003 * index as f32;
         let speckle = hash((along / cell).floor(), (y / cell).floor()) - 0.5;
         let light = 1.0 - 0.7 * depth + 0.05 * index as f32 * speckle;
@@ -85,7 +85,7 @@ fn colour(x: f32, y: f32, pixel: f32, time: f32) -> [f32; 3] {
         );
     }
 
-    // Ball and shadow: it touches the ground once a second.
+    // Ball and shadow. The ball touches the ground once a second.
     let phase = time.fract() * 2.0 - 1.0;
     let (ball_x, ball_y, radius) = (0.78, 0.80 - 0.42 * (1.0 - phase * phase), 0.075);
     let shadow = distance(x, (y - 0.885) * 4.0, ball_x, 0.0) - radius * 0.9;
@@ -119,7 +119,7 @@ fn distance(x: f32, y: f32, to_x: f32, to_y: f32) -> f32 {
     (x - to_x).hypot(y - to_y)
 }
 
-/// 1 where `distance` is negative, 0 where positive, in between over `soft`.
+/// 1 if `distance` is negative, 0 if it is positive, with a transition as wide as `soft`.
 fn inside(distance: f32, soft: f32) -> f32 {
     (0.5 - distance / soft).clamp(0.0, 1.0)
 }
@@ -128,7 +128,7 @@ fn mix(from: [f32; 3], to: [f32; 3], share: f32) -> [f32; 3] {
     std::array::from_fn(|part| from[part] + (to[part] - from[part]) * share)
 }
 
-/// A number from 0 to 1 for a cell of a grid: the same for the same cell.
+/// A number from 0 to 1 that depends only on the cell of a grid.
 fn hash(column: f32, row: f32) -> f32 {
     let mixed = (column as i32 as u32)
         .wrapping_mul(0x9E37_79B1)
@@ -137,7 +137,8 @@ fn hash(column: f32, row: f32) -> f32 {
     ((mixed ^ (mixed >> 13)) & 0xFFFF) as f32 / 65_535.0
 }
 
-/// BT.601, limited range, rounded by the cut to whole numbers that follows.
+/// BT.601, limited range. The added 0.5 rounds, because the values are truncated to whole numbers
+/// afterwards.
 fn yuv([red, green, blue]: [f32; 3]) -> [f32; 3] {
     let luma = 0.299 * red + 0.587 * green + 0.114 * blue;
     [

@@ -1,5 +1,5 @@
-//! Takes the picture of the README: the viewer's window with its numbers, on a
-//! virtual screen. `screenshot FILE.png`
+//! Takes the README's picture: the viewer's window with its numbers, on a virtual screen.
+//! `screenshot FILE.png`
 
 use anyhow::{Context, Result};
 use framegram_tests::program::{SENDER, Start, VIEWER, address, media};
@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     let window = screen.window("640x360");
     screen.resize(window, 960, 540);
     screen.press(window, 'i');
-    // The numbers have been drawn by the time that the next line is told.
+    // The numbers have been drawn when the next line is written.
     viewer.wait_for("\n4.");
     let seen = screen.look(window).context("the window is gone")?;
     seen.save(&file)

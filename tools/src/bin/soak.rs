@@ -1,7 +1,6 @@
-//! Ten minutes of a stream, and ten seconds of each without network: the
-//! picture is back each time, memory at the end is at most 1.05 times that
-//! after one minute, and the delay is the same. `soak MINUTES` takes more or
-//! less of them.
+//! Streams for ten minutes, with ten seconds of each without network. The picture is back each
+//! time, memory at the end is at most 1.05 times that after one minute, and the delay is the same.
+//! `soak MINUTES` takes more or fewer minutes.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -16,23 +15,24 @@ use nix::sys::signal::Signal;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How many, unless told.
+/// The default number of minutes.
 const MINUTES: u32 = 10;
 
-/// When the network is away, in each minute.
+/// When in each minute the network fails.
 const OUT: Duration = Duration::from_secs(20);
 const BACK: Duration = Duration::from_secs(30);
 
-/// How long after that the picture may come.
+/// How soon after that the picture must be back.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How much more memory there may be.
+/// How much more memory may be in use at the end.
 const MEMORY: f64 = 1.05;
 
-/// How many milliseconds more delay there may be: as exact as the viewer tells it.
+/// How much longer the delay may be at the end, in milliseconds: the resolution with which the
+/// viewer prints it.
 const DELAY: f64 = 1.0;
 
-/// Megabytes of the sender and of both viewers, and the delay.
+/// Memory of the sender and of both viewers in megabytes, and the delay.
 type Figures = [f64; 4];
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     let relays = [(); 2].map(|()| address());
     let [to_viewer, to_sender] = [(relays[0], viewed), (relays[1], listened)]
         .map(|(near, far)| Relay::new(near, far, Impairment::default(), Impairment::default()));
-    // Without --once, which takes a long silence for the end.
+    // Without --once, because it would end the stream after a long silence.
     let report = "--report frames.csv";
     let viewer = Start::new(VIEWER, &format!("{viewed} {report}"))
         .environment("DISPLAY", screen.name())
@@ -91,7 +91,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells the figures early and late, and whether they are as they should be.
+/// Prints the figures early and late. Returns whether they are as required.
 fn told(early: Figures, late: Figures) -> bool {
     let names = ["sender, MB", "viewer, MB", "one that asks, MB", "delay, ms"];
     let most = |at: usize| {
@@ -115,7 +115,7 @@ fn told(early: Figures, late: Figures) -> bool {
     (0..4).all(well)
 }
 
-/// Whether the picture was back soon each time, and tells how soon.
+/// Prints how soon the picture was back. Returns whether it was soon enough each time.
 fn is_back(viewer: &Ended, backs: &[Duration]) -> bool {
     let without = backs.iter().map(|back| {
         let picture = viewer.first_picture(*back);
@@ -132,7 +132,7 @@ fn wait(when: Instant) {
     std::thread::sleep(when.saturating_duration_since(Instant::now()));
 }
 
-/// Megabytes of a program that are in memory.
+/// Resident memory of a program in megabytes.
 fn memory(program: &Program) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.pid()));
     let status = status.expect("the program runs");
@@ -144,7 +144,7 @@ fn memory(program: &Program) -> f64 {
     kilobytes / 1_024.0
 }
 
-/// The 95th percentile of the delay that the viewer tells, in milliseconds.
+/// The 95th percentile of the delay that the viewer prints, in milliseconds.
 fn delay(viewer: &Program) -> f64 {
     until("the viewer to tell the delay", || {
         let said = viewer.said();

@@ -1,5 +1,4 @@
-//! Frames of formats without a checksum of their own, of which something is
-//! missing: whatever takes them says the same of them.
+//! Incomplete frames of formats without a checksum of their own: all outputs agree about them.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -21,9 +20,9 @@ fn frames(count: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Shows a stream in every way that there is, which `send` makes at addresses,
-/// and returns how many frames were intact and how many undecodable in each. Those
-/// that a viewer skipped on a busy machine are told.
+/// Shows a stream, which `send` sends to the given addresses, with every kind of output. Returns
+/// how many frames were intact and how many undecodable in each. Fails with the viewer's messages
+/// if it skipped frames on a busy machine.
 fn shown(send: impl Fn(&UdpSocket, &[SocketAddr])) -> Vec<(u64, u64)> {
     let folder = Folder::new();
     let kinds: [&[&str]; 3] = [
@@ -81,7 +80,7 @@ fn bare_jpegs_that_lack_a_datagram_are_intact_nowhere() {
     assert_eq!(all, [(205, 95); 3]);
 }
 
-/// As whatever numbers packets anew behind a lossy way makes it.
+/// A program that renumbers packets after a lossy path causes such streams.
 #[test]
 fn rtp_that_was_patched_is_intact_nowhere() {
     let all = shown(|socket, addresses| {
@@ -118,8 +117,8 @@ fn rtp_that_was_patched_is_intact_nowhere() {
     assert_eq!(all, [(90, 30); 3]);
 }
 
-/// Waits until nothing of a frame is in the viewers' socket buffers, so that none
-/// drops anything, however busy the machine is; but for a frame interval at least.
+/// Waits at least one frame interval, and until the viewers' socket buffers are empty, so that none
+/// drops a datagram however busy the machine is.
 fn wait_until_read(addresses: &[SocketAddr]) {
     loop {
         std::thread::sleep(INTERVAL);
@@ -140,8 +139,8 @@ fn wait_until_read(addresses: &[SocketAddr]) {
     }
 }
 
-/// Bytes of a datagram, as FFmpeg cuts a stream with `pkt_size=1400`.
+/// Length of a datagram when FFmpeg cuts a stream with `pkt_size=1400`.
 const PIECE: usize = 1_400;
 
-/// From frame to frame.
+/// Frame interval.
 const INTERVAL: Duration = Duration::from_millis(15);

@@ -1,11 +1,11 @@
-//! What a viewer writes, and what was there before.
+//! What a viewer writes, and what happens to existing files.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 
 use crate::support::{Folder, Viewer, frames, json, send, viewer};
 
-/// The options that write a file, and what each is called.
+/// The options that write a file, and the file's name.
 const WRITTEN: [(&str, &str); 7] = [
     ("--report", "a.json"),
     ("--report", "a.csv"),
@@ -16,7 +16,7 @@ const WRITTEN: [(&str, &str); 7] = [
     ("--impair-log", "a.log"),
 ];
 
-/// All of them, with something in each file.
+/// All of them, with existing files.
 fn all(folder: &Folder) -> Vec<String> {
     let mut arguments = vec!["--impair".to_owned(), "loss=0.1%".to_owned()];
     for (option, name) in WRITTEN {
@@ -69,7 +69,7 @@ fn an_older_file_is_replaced_or_moved_aside_with_the_first_new_byte() {
     }
     send(viewer.address(), &frames(30), false);
     viewer.wait_for("The older output is");
-    // What grows can be read; the rest is as it was.
+    // A file that grows can be read. The others are unchanged.
     assert!(
         fs::read(folder.path("a.mjpeg"))
             .unwrap()

@@ -1,4 +1,4 @@
-//! How it ends with readers that do not read.
+//! How a viewer ends when readers do not read.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Folder, Viewer, address, frames, json, send, viewer};
 
-/// How long a program may take, on a busy machine.
+/// How long a program may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[track_caller]
@@ -40,13 +40,13 @@ fn fifo(folder: &Folder, name: &str) -> String {
     path
 }
 
-/// A pipe that is full, as one that nobody reads is after a while.
+/// A pipe that is full, like one that nobody reads.
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, writer) = pipe().unwrap();
     let mut filling = writer.try_clone().unwrap();
     let (sent, filled) = channel();
     thread::spawn(move || {
-        // The last one never ends.
+        // The last write never ends.
         while filling.write(&[b'x'; 4096]).is_ok() {
             let _ = sent.send(());
         }
@@ -55,8 +55,8 @@ fn full_pipe() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
-/// Runs a viewer until a signal, while a stream comes again and again; how it
-/// ends, and what it says if somebody reads that.
+/// Runs a viewer until a signal, while a stream is sent again and again. Returns how it ends, and
+/// what it writes if somebody reads that.
 fn interrupted(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> (Option<i32>, String) {
     let address = address();
     let mut command = viewer(arguments);
@@ -64,7 +64,7 @@ fn interrupted(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> (Optio
     command.stdout(Stdio::null());
     prepare(&mut command);
     let mut child = command.spawn().unwrap();
-    // For longer than from one line of progress to the next.
+    // Longer than the interval of progress lines.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(2500) {
         send(address, &frames(30), true);
@@ -106,7 +106,7 @@ fn a_stopped_terminal_blocks_no_stream() {
     });
     assert_eq!(code, Some(0));
     assert!(json(&path)["frames"]["shown"].as_u64().unwrap() > 30);
-    // All that it got is there to be read, and ends with an error.
+    // All that the program wrote can be read, and then reading fails.
     let mut got = Vec::new();
     let _ = keyboard.read_to_end(&mut got);
     let got = String::from_utf8_lossy(&got);
@@ -117,14 +117,14 @@ fn a_stopped_terminal_blocks_no_stream() {
 fn a_signal_during_the_end_does_not_kill() {
     let folder = Folder::new();
     let path = folder.path("report.json");
-    // Its end waits for a reader of this one, as long as no signal comes.
+    // Unless a signal arrives, it waits in the end for a reader of this file.
     let held = fifo(&folder, "held.json");
     let arguments = ["--headless", "--frames", "5", "--report", &held];
     let arguments = [&arguments[..], &["--report", &path]].concat();
     let mut viewer = Viewer::listening(&arguments);
     send(viewer.address(), &frames(10), true);
     viewer.wait_for("  frames:");
-    // As `timeout` does it, to the child and to its group.
+    // As `timeout` does it: to the child and to its group.
     viewer.signal("INT");
     viewer.signal("INT");
     let ended = viewer.end();
@@ -180,14 +180,14 @@ fn a_fifo_without_a_reader_is_a_failure() {
         let address = address();
         command.arg(address.to_string());
         let mut child = command.spawn().unwrap();
-        // Opened by both, and left by the reader.
+        // Opened by both sides, then closed by the reader.
         drop(File::open(&path).unwrap());
         let begun = Instant::now();
         while flag == "--output" && child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < PATIENCE, "it did not end");
             send(address, &frames(10), true);
         }
-        // One that writes nothing finds out at its end.
+        // An option that writes only in the end notices it then.
         if flag == "--report" {
             signal(&child, "TERM");
         }

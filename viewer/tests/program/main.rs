@@ -1,4 +1,4 @@
-//! The program as a program: what it prints, writes and returns.
+//! The program as a process: what it prints, writes and returns.
 
 #![allow(clippy::unwrap_used)]
 

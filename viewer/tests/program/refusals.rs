@@ -1,11 +1,10 @@
-//! What it does not do, and the one line that says why.
+//! What the program refuses, and the one line that says why.
 
 use std::net::UdpSocket;
 
 use crate::support::{Folder, Viewer, frames, json, picture, send, viewer};
 
-/// Runs to the end. Returns the exit code and what stands on standard error;
-/// nothing may stand on standard output.
+/// Runs to the end. Returns the exit status and standard error. Standard output must be empty.
 fn refused(arguments: &[&str]) -> (i32, String) {
     let output = viewer(arguments).output().unwrap();
     assert_eq!(output.stdout, b"", "{arguments:?}");

@@ -1,4 +1,4 @@
-//! What it does with streams, without a window.
+//! What the program does with streams, without a window.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ fn quiet_says_nothing() {
     ])
     .spawn()
     .unwrap();
-    // It does not say when it listens either: streams come until one is heard.
+    // It does not report when it listens either, so streams are sent until one is received.
     let jpegs = frames(20);
     let begun = Instant::now();
     while viewer.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(30) {

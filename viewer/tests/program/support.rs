@@ -21,14 +21,14 @@ pub(crate) struct Viewer {
     told: String,
 }
 
-/// What a viewer left.
+/// The results of a viewer.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
 }
 
-/// A command with no display to be found.
+/// A command without a display.
 pub(crate) fn viewer(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_framegram-view"));
     command
@@ -41,7 +41,7 @@ pub(crate) fn viewer(arguments: &[&str]) -> Command {
 }
 
 impl Viewer {
-    /// Starts one that listens on a free port, and waits until it does.
+    /// Starts a viewer on a free port, and waits until it listens.
     pub(crate) fn listening(arguments: &[&str]) -> Self {
         Self::start(viewer(arguments))
     }
@@ -54,7 +54,7 @@ impl Viewer {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in stderr.lines() {
-                // A test that failed listens no more.
+                // If the test has failed, nobody listens any more.
                 let _ = sender.send(line.unwrap());
             }
         });
@@ -69,7 +69,7 @@ impl Viewer {
         viewer
     }
 
-    /// Waits until it says this on standard error.
+    /// Waits until it has written this to standard error.
     pub(crate) fn wait_for(&mut self, text: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.told.contains(text) {
@@ -122,13 +122,13 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        // Only where the test failed is it still there.
+        // It is still running only if the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Sends the JPEGs as one stream, 100 a second, with a bye if `bye`.
+/// Sends the JPEGs as one stream, 100 a second, and a bye if `bye` is set.
 pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], bye: bool) {
     let socket = Socket::connect(to, &ConnectOptions::default()).unwrap();
     let waker = Waker::new().unwrap();
@@ -148,14 +148,14 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], bye: bool) {
             transmitter.poll_output(clock::now(), &mut out)
         {
             match socket.send(None, &out, transmit.segment) {
-                // The viewer has had enough.
+                // The viewer has ended.
                 Err(error) if is_refused(&error) => {}
                 other => other.unwrap(),
             }
         }
     };
     let mut until = |transmitter: &mut Sender, time: Duration| {
-        // However late it is on a busy machine.
+        // Everything is sent, however late it is on a busy machine.
         drain(transmitter);
         while clock::now() < time && !transmitter.is_finished() {
             let next = transmitter.poll_timeout().unwrap_or(time).min(time);
@@ -180,7 +180,7 @@ pub(crate) fn send(to: SocketAddr, jpegs: &[Vec<u8>], bye: bool) {
     }
 }
 
-/// Frames that differ: a grey in which the number stands, among noise.
+/// Frames that differ: noise, and one colour channel that depends on the number.
 pub(crate) fn frames(count: usize) -> Vec<Vec<u8>> {
     (0..count)
         .map(|number| {
@@ -210,7 +210,7 @@ pub(crate) fn picture(
     image.to_jpeg(90, Subsampling::Yuv420).unwrap()
 }
 
-/// A folder of its own for one test, gone afterwards.
+/// A test's own folder, which is deleted in the end.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -227,8 +227,8 @@ pub(crate) fn json(path: &str) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// An address of this machine that no other test uses: this test program has a
-/// host of 127/8 of its own, by its process number, and counts the ports.
+/// An address of this machine that no other test uses. Each test process has its own host in 127/8,
+/// derived from its process ID, and counts the ports.
 pub(crate) fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(5_005);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
@@ -236,8 +236,8 @@ pub(crate) fn address() -> SocketAddr {
     (host, PORT.fetch_add(2, Ordering::Relaxed)).into()
 }
 
-/// How long a viewer may take to say what it is to say, on a busy machine.
+/// How long a viewer may take to write an expected line on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Time from frame to frame.
+/// Frame interval.
 const INTERVAL: Duration = Duration::from_millis(10);

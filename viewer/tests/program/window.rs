@@ -1,4 +1,4 @@
-//! A real window on a virtual screen: what is seen, and what keys do.
+//! A real window on a virtual screen: what it shows, and what keys do.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -83,7 +83,7 @@ impl Screen {
     }
 
     fn resize(&self, window: Window, width: u32, height: u32) {
-        // In the corner: of what is beyond the screen no pixels can be had.
+        // In the corner, because pixels outside of the screen cannot be captured.
         let size = ConfigureWindowAux::new()
             .x(0)
             .y(0)
@@ -93,7 +93,7 @@ impl Screen {
         self.connection.flush().unwrap();
     }
 
-    /// What is seen in the window: `0x00RRGGBB`, row by row.
+    /// The content of the window: `0x00RRGGBB`, row by row.
     fn pixels(&self, window: Window) -> Vec<u32> {
         let place = self.place(window);
         let image = self
@@ -169,7 +169,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     eventually(what, || is_so().then_some(()));
 }
 
-/// Whether all channels of two colours are next to each other.
+/// Whether all channels of two colours are nearly equal.
 fn alike(a: u32, b: u32) -> bool {
     [0, 8, 16]
         .iter()
@@ -211,7 +211,7 @@ fn shows_the_picture_and_obeys_the_keys() {
     let colours: Vec<u32> = decoded.pixels.iter().map(|word| word & 0xff_ffff).collect();
     screen.press(window, ' ');
     until("the decoded picture, pixel by pixel, frozen", || {
-        // Below it stands that it is frozen.
+        // Text below the picture says that it is frozen.
         let seen = screen.pixels(window);
         screen.size(window) == (640, 360) && seen[..640 * 300] == colours[..640 * 300]
     });
@@ -220,7 +220,7 @@ fn shows_the_picture_and_obeys_the_keys() {
     });
 
     screen.resize(window, 900, 700);
-    // 900x506 in the middle, black above and below.
+    // 900x506 in the middle, with black above and below.
     until("the picture in its proportions", || {
         screen.pixel(window, 450, 50) == 0
             && alike(screen.pixel(window, 200, 110), 0xff_0000)
@@ -297,13 +297,13 @@ fn a_window_continues_although_nobody_reads_the_recording() {
     let window = screen.window();
     let to = viewer.address();
     let plain = |colour| vec![picture(640, 360, |_, _| colour); 100];
-    // Decoded, more than wait for a reader.
+    // More frames are decoded than can wait for a reader.
     send(to, &plain([255, 0, 0]), true);
     viewer.wait_for("Nobody reads standard output");
     send(to, &plain([0, 0, 255]), true);
     until("the newest picture", || {
         let seen = screen.pixel(window, 600, 300);
-        // Darker once nothing comes.
+        // Darker once nothing arrives any more.
         seen & 0xff > 0x60 && seen >> 16 < 0x10
     });
     screen.press(window, 'q');
@@ -317,5 +317,5 @@ fn a_window_continues_although_nobody_reads_the_recording() {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a test looks at the screen.
+/// The interval between looks at the screen.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

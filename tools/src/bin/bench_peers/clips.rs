@@ -1,5 +1,4 @@
-//! The clips that all programs send: the scene of `sample-media/`, with noise as a
-//! camera has it.
+//! The clips that all programs send: the scene of `sample-media/`, with camera noise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,19 +7,19 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use framegram_tests::program::executable;
 
-/// Frames a second.
+/// Frames per second.
 pub(crate) const RATE: u32 = 30;
 
-/// Noise that FFmpeg's filter adds, so that frames are as hard to decode and as
-/// large as those of a camera.
+/// Noise that FFmpeg's filter adds, so that frames are as large and as hard to decode as those of a
+/// camera.
 const NOISE: &str = "noise=all_seed=1:alls=5:allf=t";
 
-/// How a clip is coded.
+/// How a clip is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
-    /// A file that is decoded, and encoded as JPEGs.
+    /// A file that is decoded and then encoded as JPEGs.
     H264,
-    /// JPEGs that travel as they are.
+    /// JPEGs that are sent unchanged.
     MotionJpeg,
 }
 
@@ -35,7 +34,7 @@ pub(crate) struct Clip {
 }
 
 impl Clip {
-    /// Bytes of a picture in planes, 4:2:0.
+    /// Bytes of a 4:2:0 picture in planes.
     pub(crate) fn raw_bytes(&self) -> usize {
         self.size.0 * self.size.1 * 3 / 2
     }
@@ -46,7 +45,7 @@ impl Clip {
     }
 }
 
-/// Both sizes, in both codings, made where they are not there yet.
+/// The clips in both sizes and both codings. Those that do not exist yet are made.
 pub(crate) fn clips(folder: &Path) -> Result<Vec<Clip>> {
     fs::create_dir_all(folder)?;
     let sizes = [("360p", (640, 360), 600), ("1080p", (1920, 1080), 300)];
@@ -79,7 +78,7 @@ fn make(clip: &Clip) -> Result<()> {
         .spawn()
         .context("cannot draw the scene")?;
     let pictures = scene.stdout.take().context("piped")?;
-    // Only a complete clip has the name.
+    // Only a complete clip has this name.
     let unfinished = clip.path.with_extension("part");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-y", "-i", "-", "-vf", NOISE]);

@@ -1,5 +1,5 @@
-//! Frames that are written to a sender and read from its viewer: how long each
-//! was on its way, and whether it is what was written.
+//! Frames that are written to a sender and read from its viewer: how long each was on its way, and
+//! whether it is what was written.
 
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
@@ -24,17 +24,16 @@ use crate::players::{From, Player, Show};
 /// Frames written in one run.
 const FRAMES: usize = 150;
 
-/// Frames of the first moments, which do not count.
+/// Frames at the beginning that do not count.
 const WARM_UP: usize = 30;
 
-/// Raw pictures that are written again and again, each time with another
-/// timecode.
+/// Raw pictures that are written cyclically, each time with another timecode.
 const PICTURES: usize = 30;
 
 /// How long the last frames are waited for.
 const TAIL: Duration = Duration::from_millis(700);
 
-/// What is between the JPEGs of a stream.
+/// The boundary between the JPEGs of a stream.
 const BOUNDARY: &str = "--frame";
 
 /// Frames on their way from one program to the other.
@@ -42,17 +41,17 @@ const BOUNDARY: &str = "--frame";
 pub(crate) struct Passed {
     /// Milliseconds from the first byte written to the last byte read, in order.
     delays: Vec<f64>,
-    /// Frames that were written and count.
+    /// How many of the counted frames were written.
     written: usize,
 }
 
 impl Passed {
-    /// The median delay in milliseconds, of frames that came.
+    /// The median delay of the frames that arrived, in milliseconds.
     pub(crate) fn median(&self) -> Option<f64> {
         quartile(&self.delays, 2)
     }
 
-    /// The delay in milliseconds that 95 of 100 frames did not exceed.
+    /// The 95th percentile of the delay, in milliseconds.
     pub(crate) fn p95(&self) -> Option<f64> {
         let mut sorted = self.delays.clone();
         sorted.sort_unstable_by(f64::total_cmp);
@@ -65,13 +64,13 @@ impl Passed {
     }
 }
 
-/// Raw pictures of a clip, each with a timecode of when it was written.
+/// Raw pictures of a clip, each with a timecode of the time at which it was written.
 pub(crate) struct Raw {
     size: (usize, usize),
     pictures: Vec<Vec<u8>>,
 }
 
-/// JPEGs of a clip, each of them another one.
+/// JPEGs of a clip, all different.
 pub(crate) struct Jpegs {
     size: (usize, usize),
     jpegs: Vec<Vec<u8>>,
@@ -88,7 +87,7 @@ impl Raw {
         })
     }
 
-    /// Writes all of them to a sender, and reads its viewer.
+    /// Writes all pictures to a sender, and reads its viewer.
     pub(crate) fn pass(&self, player: Player) -> Result<Passed> {
         let (width, height) = self.size;
         let is_ours = player == Player::Framegram;
@@ -151,9 +150,8 @@ impl Jpegs {
         })
     }
 
-    /// Writes all of them to a sender, and reads its viewer, with a relay between
-    /// them that loses this share of the datagrams. A frame is complete if its
-    /// coded data are those that were written.
+    /// Writes all JPEGs to a sender, and reads its viewer. A relay between them loses this share of
+    /// the datagrams. A frame is complete if its coded data equals what was written.
     pub(crate) fn pass(&self, player: Player, loss: f64) -> Result<Passed> {
         ensure!(self.jpegs.len() >= FRAMES, "the clip is too short");
         let write = |input: &mut ChildStdin, number: usize| {
@@ -198,8 +196,8 @@ impl Jpegs {
     }
 }
 
-/// Runs a pair of sender and viewer, writes frames at their pace, and returns when
-/// each was begun and what was read.
+/// Runs a pair of sender and viewer, and writes frames at their frame rate. Returns when each frame
+/// was begun and what was read.
 fn run<T: Send>(
     player: Player,
     from: From<'_>,
@@ -230,7 +228,7 @@ fn run<T: Send>(
         });
         let outcome = outcome.with_context(|| format!("{} reads no more", player.name()));
         thread::sleep(TAIL);
-        // Its end is the reader's.
+        // When they end, the reader ends too.
         drop((sender, viewer));
         let arrived = reader.join().ok().context("the reader panicked")?;
         outcome?;
@@ -257,8 +255,7 @@ fn decoded(clip: &Clip, frames: usize, format: &str) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The JPEGs in what was read so far, and how many bytes they and what lies
-/// between them are.
+/// The JPEGs in what was read so far, and the number of bytes up to the end of the last one.
 fn split(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
     let (mut jpegs, mut used) = (Vec::new(), 0);
     while let Some(begin) = memmem::find(&bytes[used..], &[0xff, 0xd8, 0xff]) {
@@ -272,7 +269,7 @@ fn split(bytes: &[u8]) -> (Vec<&[u8]>, usize) {
     (jpegs, used)
 }
 
-/// What RTP carries of a JPEG; the header of a receiver may be another one.
+/// The part of a JPEG that RTP carries. The receiver may write another header.
 fn scan(jpeg: &[u8]) -> Option<&[u8]> {
     let header = JpegHeader::parse(jpeg).ok()?;
     jpeg.get(header.len..jpeg.len() - 2)

@@ -1,36 +1,36 @@
-//! Figures of several programs side by side, their medians, and ratios to
-//! GStreamer's in the same run.
+//! Figures of several programs side by side, their medians, and the ratios to GStreamer in the same
+//! run.
 
 use serde_json::{Value, json};
 
 use crate::players::Player;
 
-/// Above its target by more than this, a ratio is missed.
+/// A ratio misses its target if it is above it by more than this.
 const TOLERANCE: f64 = 0.02;
 
-/// Where the quartiles of the ratios are further apart than this share of their
-/// median, the machine was too busy to judge.
+/// If the distance between the quartiles of the ratios is greater than this share of their median,
+/// the machine was too busy to judge.
 const MAX_SPREAD: f64 = 0.08;
 
-/// What was measured of one piece of work.
+/// The measurements of one piece of work.
 #[derive(Clone, Debug)]
 pub(crate) struct FigureRow {
     pub(crate) work: String,
     pub(crate) unit: &'static str,
-    /// What the ratio of framegram to GStreamer is to be.
+    /// The target for the ratio of framegram to GStreamer.
     pub(crate) target: Option<f64>,
-    /// A figure for each run, in turn, of each program.
+    /// The figures of each program, one per run.
     figures: [Vec<f64>; Player::ALL.len()],
 }
 
-/// What comes of a row.
+/// The result of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowVerdict {
     /// There is no target.
     Told,
     Reached,
     Missed,
-    /// The ratios differ too much from run to run.
+    /// The ratios differ too much between runs.
     Unsteady,
 }
 
@@ -52,7 +52,7 @@ impl FigureRow {
         self.figures.iter_mut().for_each(Vec::clear);
     }
 
-    /// The median; `None` where nothing was measured.
+    /// The median; `None` if nothing was measured.
     pub(crate) fn median(&self, player: Player) -> Option<f64> {
         quartile(&self.figures[player as usize], 2)
     }
@@ -62,7 +62,7 @@ impl FigureRow {
         quartile(&self.ratios(player), 2)
     }
 
-    /// How far apart the quartiles of the ratios are, as a share of the median.
+    /// The distance between the quartiles of the ratios, as a share of the median.
     pub(crate) fn spread(&self, player: Player) -> Option<f64> {
         let ratios = self.ratios(player);
         let [low, middle, high] = [1, 2, 3].map(|part| quartile(&ratios, part));
@@ -139,7 +139,7 @@ impl RowVerdict {
     }
 }
 
-/// The head of a table of rows.
+/// The head of the table.
 pub(crate) const HEAD: [&str; 9] = [
     "work",
     "framegram",
@@ -152,7 +152,7 @@ pub(crate) const HEAD: [&str; 9] = [
     "",
 ];
 
-/// The first, second or third quartile, between two figures where need be.
+/// The first, second or third quartile, interpolated if necessary.
 pub(crate) fn quartile(figures: &[f64], part: usize) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

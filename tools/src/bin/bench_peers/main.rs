@@ -1,11 +1,11 @@
-//! framegram beside GStreamer and FFmpeg: what senders and viewers cost, how soon
-//! the first picture comes, how long a frame takes, and what a path that loses
-//! datagrams leaves. All take part in the same run, in turn.
+//! framegram compared with GStreamer and FFmpeg: the cost of senders and viewers, the time to the
+//! first picture, the delay of a frame, and what remains on a path that loses datagrams. All
+//! programs take turns in the same run.
 //!
-//! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all
-//! figures to `target/bench-peers.json`; with words, only the rows that have one of
-//! them in their name. It fails where a target is missed, or the machine was too
-//! busy to judge. The clips are made once, into `target/bench-peers/`.
+//! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all figures to
+//! `target/bench-peers.json`. With words, it only measures the rows whose name contains one of
+//! them. It fails if a target is missed or the machine was too busy to judge. The clips are made
+//! once, in `target/bench-peers/`.
 
 mod clips;
 mod feed;
@@ -29,10 +29,10 @@ use self::players::Player;
 /// Runs of each program, in turn.
 const PAIRS: usize = 9;
 
-/// How often a row is measured while its ratios differ too much.
+/// How often a row is measured if its ratios differ too much.
 const ATTEMPTS: usize = 2;
 
-/// What framegram may take beside GStreamer: sender and viewer.
+/// The targets for sender and viewer, relative to GStreamer.
 fn targets(clip: &Clip) -> (f64, f64) {
     let is_large = clip.name == "1080p";
     match clip.coding {
@@ -43,10 +43,10 @@ fn targets(clip: &Clip) -> (f64, f64) {
     }
 }
 
-/// Processor time until the first picture, and wall time, beside GStreamer.
+/// The targets for processor time until the first picture and for wall time, relative to GStreamer.
 const FIRST: (f64, f64) = (0.65, 1.0);
 
-/// How long a frame takes beside GStreamer's.
+/// The target for the delay of a frame, relative to GStreamer.
 fn delay_target(clip: &Clip) -> f64 {
     if clip.name == "1080p" { 0.5 } else { 0.9 }
 }
@@ -221,10 +221,10 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
     Ok(told)
 }
 
-/// The word for the table of loss.
+/// The word that selects the table of loss.
 const LOSS: &str = "loss";
 
-/// Fills rows that are measured together, if one of them is wanted.
+/// Measures rows that are measured together, if one of them is selected.
 fn measure<const ROWS: usize>(
     asked: &Options,
     mut rows: [FigureRow; ROWS],
@@ -252,8 +252,8 @@ fn measure<const ROWS: usize>(
     Ok(rows.into())
 }
 
-/// Does a piece of work, and once more where it failed: a busy moment of the
-/// machine is no reason to lose half an hour.
+/// Does a piece of work, and repeats it once if it fails: half an hour of results should not be
+/// lost because the machine was busy for a moment.
 fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
     work(player).or_else(|error| {
         eprintln!("once more, since {error:#}");
@@ -324,7 +324,7 @@ fn tell_clips(
     Ok(told)
 }
 
-/// The machine, as far as it shapes the figures.
+/// The properties of the machine that influence the figures.
 fn machine() -> String {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);

@@ -1,5 +1,5 @@
-//! The command lines of the programs that are compared: for each the best settings
-//! that its documentation tells.
+//! The command lines of the compared programs, each with the best settings according to its
+//! documentation.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,14 +10,13 @@ use framegram_tests::program::{SENDER, VIEWER, executable};
 
 use crate::clips::{Clip, Coding, RATE};
 
-/// The largest datagram, in bytes: what Ethernet carries over IPv6 without
-/// fragments.
+/// The largest datagram, in bytes: what Ethernet carries over IPv6 without fragmentation.
 const DATAGRAM: usize = 1_452;
 
-/// Bytes of the receivers' socket buffers, for all alike.
+/// Size of the receivers' socket buffers in bytes, equal for all.
 const BUFFER: usize = 4 << 20;
 
-/// What FFmpeg needs so that it waits for no more than it must.
+/// The options with which FFmpeg waits no longer than necessary.
 const FFMPEG_LOW_DELAY: &str = "-fflags nobuffer -flags low_delay -probesize 32 -analyzeduration 0";
 
 /// A pair of sender and viewer.
@@ -42,12 +41,11 @@ pub(crate) enum Show {
 /// Where a sender's frames come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum From<'a> {
-    /// A file, at its own pace.
+    /// A file, at its own frame rate.
     File(&'a Clip),
-    /// Raw pictures of this size on standard input, as they come.
+    /// Raw pictures of this size on standard input, sent at once.
     Raw((usize, usize)),
-    /// JPEGs of this size on standard input, as they come, in the parts of a
-    /// multipart message.
+    /// JPEGs of this size on standard input, as parts of a multipart message, sent at once.
     Multipart((usize, usize)),
 }
 
@@ -94,7 +92,7 @@ impl Player {
                         (format!("fdsrc fd=0 ! {raw} ! {encode}"), false)
                     }
                     From::Multipart((width, height)) => {
-                        // The payloader asks for what this demultiplexer does not say.
+                        // The payloader needs properties that this demultiplexer does not provide.
                         let caps = format!("image/jpeg,width={width},height={height}");
                         let parts = "fdsrc fd=0 ! multipartdemux single-stream=true";
                         let set = format!("capssetter caps={caps},framerate={RATE}/1");
@@ -107,7 +105,7 @@ impl Player {
                 )
             }
             Self::Ffmpeg => {
-                // The quality whose bytes are nearest to those of quality 80.
+                // The quality that leads to about as many bytes as quality 80.
                 let encode = "-c:v mjpeg -threads 1 -pix_fmt yuvj420p -huffman default -q:v 4";
                 let (input, codec) = match from {
                     From::File(clip) => {
@@ -140,7 +138,7 @@ impl Player {
         }
     }
 
-    /// The viewer's command line. What else it needs is written into `folder`.
+    /// The viewer's command line. Files that it needs are written to `folder`.
     pub(crate) fn viewer(self, show: Show, at: SocketAddr, folder: &Path) -> Result<String> {
         let (host, port) = (at.ip(), at.port());
         Ok(match self {
@@ -185,7 +183,7 @@ impl Player {
     }
 }
 
-/// What FFmpeg is to know of the stream before it comes.
+/// The description of the stream that FFmpeg needs in advance.
 fn session(at: SocketAddr) -> String {
     let (host, port) = (at.ip(), at.port());
     format!(

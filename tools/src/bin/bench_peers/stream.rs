@@ -1,5 +1,4 @@
-//! A stream from a file, at its own pace: what it costs, and what it costs until
-//! its first picture.
+//! The cost of a stream from a file at its own frame rate, and the cost until its first picture.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -14,38 +13,37 @@ use framegram_tests::program::{DEADLINE, Start, VIEWER, address};
 use crate::clips::{Clip, RATE};
 use crate::players::{From, Player, Show};
 
-/// What is not counted, since it is of the start.
+/// The time at the start that does not count.
 const WARM_UP: Duration = Duration::from_millis(1_500);
 
-/// What is counted.
+/// The time that counts.
 const SPAN: Duration = Duration::from_secs(5);
 
-/// The share of the frames that a viewer must have shown, so that what it costs
-/// counts.
+/// The share of the frames that a viewer must have shown for its cost to count.
 const SHOWN: f64 = 0.97;
 
-/// Processor milliseconds a frame.
+/// Processor time in milliseconds per frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     pub(crate) sender: f64,
     pub(crate) viewer: f64,
 }
 
-/// What a sender needs for its first picture, in milliseconds.
+/// The time that a sender needs for its first picture, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct First {
     pub(crate) processor: f64,
     pub(crate) wall: f64,
 }
 
-/// What a sender makes of a clip.
+/// The size of a clip's stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClipVolume {
     /// Bytes of a frame's JPEG.
     pub(crate) jpeg: f64,
 }
 
-/// What a player takes for each frame of a clip, from its file to planes.
+/// The cost of each frame of a clip, from its file to planes.
 pub(crate) fn cost(player: Player, clip: &Clip) -> Result<Cost> {
     let folder = tempfile::tempdir()?;
     let to = address();
@@ -78,8 +76,8 @@ pub(crate) fn cost(player: Player, clip: &Clip) -> Result<Cost> {
     })
 }
 
-/// Processor milliseconds a frame that decoding a clip takes GStreamer, which
-/// leaves it to libavcodec as all do, at the clip's pace.
+/// Processor time that GStreamer needs for decoding a clip at its frame rate, in milliseconds per
+/// frame. Like the other programs, it uses libavcodec.
 pub(crate) fn decoding(clip: &Clip) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let line = format!(
@@ -96,8 +94,7 @@ pub(crate) fn decoding(clip: &Clip) -> Result<f64> {
     Ok(took.as_secs_f64() * 1e3 / frames)
 }
 
-/// What a sender takes from its start until the viewer has written the beginning
-/// of the first JPEG.
+/// The cost from the sender's start until the viewer has written the beginning of the first JPEG.
 pub(crate) fn first(player: Player, clip: &Clip) -> Result<First> {
     let folder = tempfile::tempdir()?;
     let to = address();
@@ -108,7 +105,7 @@ pub(crate) fn first(player: Player, clip: &Clip) -> Result<First> {
     let (tell, told) = channel();
     let reader = thread::spawn(move || {
         let read = pictures.read_exact(&mut [0]);
-        // Nobody listens any more where it took too long.
+        // If it took too long, nobody listens any more.
         let _ = tell.send(read.map(|()| Instant::now()));
     });
     let begun = Instant::now();
