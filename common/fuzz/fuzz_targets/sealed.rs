@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_seal::fuzzing::run("sealed", bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| framegram_seal::fuzzing::run(bytes));

@@ -1,138 +1,247 @@
-//! Fuzz targets for sealing and opening, with a key that the fuzzer knows. Tests run
-//! them over the stored corpus and its mutations; `common/fuzz` runs them with
-//! libFuzzer.
+//! What the fuzzer runs: everything that sealed packets go through, with a key that
+//! it knows. `common/fuzz` hands it to libFuzzer.
 
+pub mod srtp;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::{Secret, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite, ViewerSeal, key_text};
+use framegram_common::seq::PacketNumber;
+use framegram_common::wire::native::{
+    Accept, Channel, Connect, Envelope, HEADER, Header, Integrity, NO_DESTINATION, Packet, SALT,
+    SenderReport, WireHeader,
+};
 
-/// Any key but that of the vectors, which are in the corpus.
-const KEY: (u64, u64) = (3, 4);
+use crate::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
-/// The number of the viewer in the corpus.
-const VIEWER: u64 = 0x1122_3344_5566_7788;
+/// The most operations of one run.
+const MAX_OPERATIONS: usize = 200;
 
-/// Runs the target with this name.
+/// The most datagrams that are kept to be sent again.
+const MAX_KEPT: usize = 16;
+
+/// The viewers: the first one stays where it is sent to, the others connect.
+const VIEWERS: usize = 3;
+
+/// The destinations behind the first one are those of viewers that connect.
+const FIRST: u16 = 1;
+
+const STREAM: u32 = 7;
+
+/// Bytes as choices: where they end, every choice is the first one.
+struct Choices<'a>(&'a [u8]);
+
+impl Choices<'_> {
+    fn below(&mut self, count: usize) -> usize {
+        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
+        self.0 = rest;
+        usize::from(*first) % count.max(1)
+    }
+
+    fn bytes(&mut self) -> &[u8] {
+        let len = self.below(256).min(self.0.len());
+        let (taken, rest) = self.0.split_at(len);
+        self.0 = rest;
+        taken
+    }
+}
+
+/// Both sides, and what was sealed last.
+struct Scene {
+    sender: SenderSeal,
+    viewers: Vec<ViewerSeal>,
+    kept: Vec<Vec<u8>>,
+    /// What was opened: everything is at most once.
+    opened: BTreeSet<Vec<u8>>,
+    /// Of each channel of each destination, and of each viewer.
+    number: u64,
+    now: Duration,
+}
+
+/// Runs a sender, a viewer that it sends to and two that connect. Bytes choose who
+/// seals what, what of it arrives where, and what is changed on the way.
 ///
 /// # Panics
-/// If there is no such target, or the bytes reveal a bug.
-pub fn run(name: &str, bytes: &[u8]) {
-    match name {
-        "sealed" => sealed(bytes),
-        "srtp" => srtp(bytes),
-        _ => panic!("no target is called {name}"),
-    }
-}
-
-/// What is done with some of the bytes.
-struct Step<'a> {
-    /// Which direction, and whether a packet is sealed, and then changed.
-    choice: u8,
-    /// Which bit is changed.
-    bit: usize,
-    now: Duration,
-    data: &'a [u8],
-}
-
-/// Calls `step` with parts of the bytes. Before each of them there are a choice, a
-/// bit, a time step in milliseconds and the length.
-fn each(mut bytes: &[u8], mut step: impl FnMut(&Step<'_>)) {
-    let mut now = Duration::ZERO;
-    while let [choice, bit, time, high, low, rest @ ..] = bytes {
-        now += Duration::from_millis(u64::from(*time) * 10);
-        let len = usize::from(u16::from_be_bytes([*high, *low]) % 1_500);
-        let (data, rest) = rest.split_at(len.min(rest.len()));
-        bytes = rest;
-        step(&Step {
-            choice: *choice,
-            bit: usize::from(*bit),
-            now,
-            data,
-        });
-    }
-}
-
-impl Step<'_> {
-    /// The data as it comes: as it is, or sealed by `seal` and perhaps changed. Also
-    /// whether it is authentic.
-    fn datagram(&self, seal: impl FnOnce(&mut Vec<u8>) -> bool) -> (Vec<u8>, bool) {
-        if self.choice & 2 == 0 {
-            return (self.data.to_vec(), false);
+/// Where the bytes show a bug.
+pub fn run(bytes: &[u8]) {
+    let mut choices = Choices(bytes);
+    let mut scene = Scene::new(Suite::ALL[choices.below(2)]);
+    for _ in 0..MAX_OPERATIONS {
+        if choices.0.is_empty() {
+            break;
         }
-        let mut out = Vec::new();
-        let is_sealed = seal(&mut out);
-        let is_changed = self.choice & 4 != 0 && !out.is_empty();
-        if is_changed {
-            let bit = self.bit * 8 % (out.len() * 8) + self.bit % 8;
-            out[bit / 8] ^= 1 << (bit % 8);
+        match choices.below(10) {
+            0 => scene.now += Duration::from_millis(choices.below(256) as u64 * 20),
+            1 => scene.sender.turn(scene.now),
+            2 => scene.sender.forget(choices.below(4) as u16),
+            3 => {
+                let bytes = choices.bytes().to_vec();
+                scene.deliver(&bytes, choices.below(VIEWERS + 1));
+            }
+            4 => scene.send_body(&mut choices),
+            5 => scene.answer_body(&mut choices),
+            6 => scene.ask(choices.below(VIEWERS)),
+            7 => {
+                let (viewer, destination) = (choices.below(VIEWERS), choices.below(4));
+                scene.accept(viewer, destination as u16);
+            }
+            8 => {
+                let at = choices.below(scene.kept.len());
+                if let Some(mut datagram) = scene.kept.get(at).cloned() {
+                    let bit = choices.below(256) * 8 + choices.below(8);
+                    if let Some(byte) = datagram.get_mut(bit / 8) {
+                        *byte ^= 1 << (bit % 8);
+                    }
+                    scene.deliver(&datagram, choices.below(VIEWERS + 1));
+                }
+            }
+            _ => {
+                let at = choices.below(scene.kept.len());
+                if let Some(datagram) = scene.kept.get(at).cloned() {
+                    scene.deliver(&datagram, choices.below(VIEWERS + 1));
+                }
+            }
         }
-        (out, is_sealed && !is_changed)
-    }
-
-    fn comes_from_viewer(&self) -> bool {
-        self.choice & 1 != 0
     }
 }
 
-fn sealed(bytes: &[u8]) {
-    let secret = Secret::from_key(&key_text(KEY)).expect("a key");
-    let mut sender = SenderSeal::new(secret.clone(), [7; 16], Suite::Aes128Gcm);
-    let mut viewer = ViewerSeal::new(secret, VIEWER, [8; 16], Suite::ChaCha20Poly1305);
-    let mut out = Vec::new();
-    each(bytes, |step| {
-        let now = step.now;
-        let is_from_viewer = step.comes_from_viewer();
-        let (datagram, is_authentic) = step.datagram(|out| {
-            if is_from_viewer {
-                viewer.seal(step.data, now, out)
-            } else {
-                sender.seal_one(step.data, now, out)
+impl Scene {
+    fn new(suite: Suite) -> Self {
+        let secret = Secret::from_key(&key_text((1, 2))).expect("a key");
+        let viewers = (0..VIEWERS).map(|at| {
+            let seal = ViewerSeal::new(secret.clone(), number(at), [at as u8; SALT], suite);
+            match at {
+                0 => seal,
+                _ => seal.connecting([at as u8; SEED]),
             }
         });
-        let mut open = || {
-            if is_from_viewer {
-                sender.open(&datagram, now, &mut out).is_ok()
-            } else {
-                viewer.open(&datagram, now, &mut out).is_ok()
-            }
-        };
-        if open() {
-            assert!(is_authentic, "{datagram:02x?}");
-            // Nothing is kept of a request.
-            assert!(!open() || is_from_viewer);
+        let viewers = viewers.collect();
+        let sender = SenderSeal::new(secret, [9; SALT], suite);
+        Self {
+            sender: sender.accepting(FIRST, [9; SEED]),
+            viewers,
+            kept: Vec::new(),
+            opened: BTreeSet::new(),
+            number: 0,
+            now: Duration::from_secs(1),
         }
-    });
+    }
+
+    /// Hands a datagram to one of the viewers, or to the sender.
+    fn deliver(&mut self, datagram: &[u8], to: usize) {
+        let from = SocketAddr::from(([192, 0, 2, to as u8], 5_005));
+        let mut packet = datagram.to_vec();
+        let opened = match self.viewers.get_mut(to) {
+            Some(viewer) => viewer.open(from, &mut packet, self.now),
+            None => self.sender.open(from, &mut packet, self.now),
+        };
+        let Ok(length) = opened else {
+            return;
+        };
+        let envelope = Envelope::of_sealed(datagram).expect("it was opened");
+        assert!(length >= HEADER && length < datagram.len());
+        let _ = Packet::decode_by(&packet[..length], Integrity::Tag);
+        // Whoever asks, and is answered, is asked to prove the address again.
+        if !envelope.connects && envelope.destination != NO_DESTINATION {
+            assert!(self.opened.insert(datagram.to_vec()), "it was taken before");
+        }
+    }
+
+    fn keep(&mut self, datagram: Vec<u8>) {
+        if datagram.is_empty() {
+            return;
+        }
+        if self.kept.len() == MAX_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push(datagram);
+    }
+
+    fn header(&mut self, channel: Channel, destination: u16) -> Header {
+        self.number += 1;
+        Header {
+            stream: STREAM,
+            destination,
+            channel,
+            number: PacketNumber(self.number),
+            sent: 0,
+        }
+    }
+
+    /// Any body, of any kind, sealed by the sender.
+    fn send_body(&mut self, choices: &mut Choices<'_>) {
+        let (kind, destination) = (choices.below(32), choices.below(4));
+        let header = self.header(Channel::Control, destination as u16);
+        let packet = Packet::SenderReport(SenderReport::default());
+        let mut clear = with_body(&packet, &header, kind as u8, choices.bytes());
+        if choices.below(2) == 1 {
+            // As if there were no other destination.
+            clear[2..4].copy_from_slice(&NO_DESTINATION.to_be_bytes());
+        }
+        let mut sealed = Vec::new();
+        self.sender.seal(&clear, clear.len(), self.now, &mut sealed);
+        self.keep(sealed);
+    }
+
+    /// The same by a viewer.
+    fn answer_body(&mut self, choices: &mut Choices<'_>) {
+        let (viewer, kind) = (choices.below(VIEWERS), choices.below(32));
+        let header = self.header(Channel::Control, 0);
+        let packet = Packet::Connect(Connect::default());
+        let body = [&number(viewer).to_be_bytes(), choices.bytes()].concat();
+        let clear = with_body(&packet, &header, kind as u8, &body);
+        let mut sealed = Vec::new();
+        self.viewers[viewer].seal(&clear, self.now, &mut sealed);
+        self.keep(sealed);
+    }
+
+    /// A viewer asks for the stream, and its request arrives.
+    fn ask(&mut self, viewer: usize) {
+        let header = self.header(Channel::Control, NO_DESTINATION);
+        let connect = Packet::Connect(Connect {
+            viewer: number(viewer),
+            cookie: 1,
+        });
+        let (mut clear, mut sealed) = (Vec::new(), Vec::new());
+        connect.encode(&header, &mut clear);
+        self.viewers[viewer].seal(&clear, self.now, &mut sealed);
+        self.deliver(&sealed, VIEWERS);
+        self.keep(sealed);
+    }
+
+    /// The sender answers a viewer.
+    fn accept(&mut self, viewer: usize, destination: u16) {
+        let header = self.header(Channel::Control, NO_DESTINATION);
+        let accept = Packet::Accept(Accept {
+            viewer: number(viewer),
+            destination,
+        });
+        let (mut clear, mut sealed) = (Vec::new(), Vec::new());
+        accept.encode(&header, &mut clear);
+        self.sender.seal(&clear, clear.len(), self.now, &mut sealed);
+        self.keep(sealed);
+    }
 }
 
-fn srtp(bytes: &[u8]) {
-    let (first, bytes) = bytes.split_first().unwrap_or((&0, &[]));
-    let suite = SrtpSuite::ALL[usize::from(*first) % SrtpSuite::ALL.len()];
-    let secret = Secret::from_key(&key_text(KEY)).expect("a key");
-    let key = SrtpKey::derive(&secret, &[7; 16], suite).expect("a key");
-    let mut sides = [(); 2].map(|()| Srtp::new(&key).expect("a cipher"));
-    let mut out = Vec::new();
-    each(bytes, |step| {
-        if let Ok(text) = std::str::from_utf8(step.data) {
-            let _ = SrtpKey::of_attribute(text);
-        }
-        let [a, b] = &mut sides;
-        let (from, to) = if step.comes_from_viewer() {
-            (a, b)
-        } else {
-            (b, a)
-        };
-        let (datagram, is_authentic) = step.datagram(|out| from.seal_one(step.data, out));
-        if to.open(&datagram, step.now, &mut out).is_ok() {
-            assert!(is_authentic, "{datagram:02x?}");
-            assert_eq!(out, step.data);
-            assert!(to.open(&datagram, step.now, &mut out).is_err());
-        }
-    });
+/// The number of a viewer.
+fn number(viewer: usize) -> u64 {
+    100 + viewer as u64
+}
+
+/// A packet of any kind with any body.
+fn with_body(packet: &Packet<'_>, header: &Header, kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut clear = Vec::new();
+    packet.encode(WireHeader::from(header), &mut clear);
+    clear.truncate(HEADER);
+    clear[1] = clear[1] & !31 | kind;
+    clear.extend_from_slice(body);
+    clear
 }
 
 #[cfg(test)]
 mod tests {
-    use super::run;
+    use super::*;
 
     /// The corpus, relative to this crate's folder.
     const CORPUS: &str = "../fuzz/corpus";
@@ -141,11 +250,33 @@ mod tests {
 
     #[test]
     fn sealed() {
-        try_all("sealed", |bytes| run("sealed", bytes));
+        try_all("sealed", run);
     }
 
+    /// A run in which viewers connect, and packets of both sides arrive.
     #[test]
-    fn srtp() {
-        try_all("srtp", |bytes| run("srtp", bytes));
+    fn its_choices_lead_through_a_handshake_into_a_session() {
+        let mut scene = Scene::new(Suite::best());
+        scene.ask(1);
+        scene.accept(1, 2);
+        let accept = scene.kept.last().cloned().expect("it is accepted");
+        scene.deliver(&accept, 1);
+        let mut choices = Choices(&[5, 2, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        scene.send_body(&mut choices);
+        let sealed = scene.kept.last().cloned().expect("it is sealed");
+        scene.deliver(&sealed, 1);
+        assert!(scene.opened.contains(&sealed));
+        let refused = scene.viewers[1].refused();
+        scene.deliver(&sealed, 1);
+        assert_eq!(scene.viewers[1].refused().replayed, refused.replayed + 1);
+        let mut again = sealed;
+        assert_eq!(
+            scene.viewers[2].open(
+                SocketAddr::from(([192, 0, 2, 2], 5_005)),
+                &mut again,
+                scene.now
+            ),
+            Err(Refusal::Early)
+        );
     }
 }

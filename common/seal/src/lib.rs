@@ -10,7 +10,11 @@
 //! Knows no socket, clock, thread or file: time and random numbers come in as
 //! arguments.
 
+mod connecting;
+#[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+mod guests;
+mod handshake;
 mod incoming;
 mod key_text;
 mod keys;
