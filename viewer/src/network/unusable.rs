@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
-use framegram_common::wire::native::is_sealed;
-use framegram_common::wire::rtp::JPEG;
+use framegram_common::wire::native::{MAGIC, is_sealed};
+use framegram_common::wire::rtp::{JPEG, Packet};
 
 /// A real stream proves itself within this time.
 const PROVING: Duration = Duration::from_millis(600);
@@ -14,13 +14,13 @@ const PROVING: Duration = Duration::from_millis(600);
 /// A single datagram may be a mistake.
 const ENOUGH: u32 = 2;
 
-/// So many JPEGs may begin before one of them is whole.
+/// So many JPEGs may begin before one of them is complete.
 const MOST_BEGUN: u32 = 3;
 
 /// If one datagram in this many begins as those of a stream do, it may be one.
 const SHARE: u32 = 8;
 
-/// The most kinds of datagrams that are told apart.
+/// The most kinds of datagrams that are distinguished.
 const MAX_GUESSES: usize = 8;
 
 /// Bytes of the length before each packet of a connection.
@@ -203,7 +203,7 @@ impl Unusable {
                 format!("What arrives from {from} is {guess}, not shown here: {advice}.")
             }
             None if self.begun > MOST_BEGUN => format!(
-                "JPEGs from {from} begin, and none of them is whole: parts are lost on the way, or \
+                "JPEGs from {from} begin, and none of them is complete: parts are lost on the way, or \
                  its sender cuts them off (a datagram holds at most 65507 bytes). framegram-send \
                  repairs what is lost."
             ),
@@ -235,7 +235,10 @@ fn advice(guess: Guess) -> &'static str {
             "give --sdp FILE with its key, if it is SRTP, or have its sender encode as ffmpeg does \
              with -c:v mjpeg -huffman 0 -pix_fmt yuvj420p -f rtp"
         }
-        Guess::Rtp { .. } | Guess::AnnexB => {
+        Guess::Rtp {
+            codec: Some(SOUND), ..
+        } => "this viewer plays no sound; send it the video as JPEG",
+        Guess::Rtp { .. } => {
             "have its sender encode JPEG, as ffmpeg does with -c:v mjpeg -huffman 0 -pix_fmt \
              yuvj420p -f rtp, or play its session description with framegram-send FILE.sdp, which \
              sends it here as JPEG"
@@ -282,8 +285,8 @@ mod tests {
         let line = told(&[&h264(1), &h264(2)]).unwrap();
         assert!(line.contains("192.0.2.1:4000 is RTP of payload type 96, likely H.264"));
         assert!(line.contains("-c:v mjpeg"), "{line}");
-        let sealed = [0x80, 26, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
-        let line = told(&[&sealed, &sealed]).unwrap();
+        let sealed = |number| [0x80, 26, 0, number, 0, 0, 0, 2, 0, 0, 0, 3, 0x7c, 0x85];
+        let line = told(&[&sealed(1), &sealed(2)]).unwrap();
         assert!(line.contains("likely encrypted (SRTP), or JPEG"), "{line}");
         assert!(line.contains("give --sdp FILE with its key"), "{line}");
         let pieces: [&[u8]; 3] = [&[3, 0xff, 0xd8, 0xff, 0xe0], &[2, 7], &[1, 8]];
@@ -315,7 +318,11 @@ mod tests {
         assert!(told(&opus).unwrap().contains("plays no sound"));
         // JPEGs of which each lacks something.
         let cut: &[u8] = &[0xff, 0xd8, 0xff, 0xe0, 0, 16];
-        assert!(told(&[cut; 5]).unwrap().contains("none of them is whole"));
+        assert!(
+            told(&[cut; 5])
+                .unwrap()
+                .contains("none of them is complete")
+        );
         // One alone, and what may be a slow stream.
         assert_eq!(told(&[b"hello"]), None);
         assert_eq!(told(&[&[0xff, 0xd8, 0xff, 1], &[3, 4]]), None);
