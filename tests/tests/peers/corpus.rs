@@ -61,7 +61,8 @@ fn recorded(odd: &[Oddities]) -> Vec<Vec<u8>> {
     assert_eq!(sent.count("frames.unreadable"), 0, "{odd:?}");
     let file = fs::File::open(viewer.folder().join("out.y4m"));
     let ended = viewer.end().well();
-    assert_eq!(ended.count("frames.intact"), odd.len() as u64);
+    let intact = ended.count("frames.intact");
+    assert_eq!(intact, odd.len() as u64, "{:#}", ended.report);
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut file.unwrap(), &mut bytes).unwrap();
     let header = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
