@@ -58,6 +58,8 @@ pub(super) enum Answer {
     None,
     /// The address is to be proved: there is something to send.
     Challenge,
+    /// The sender serves this viewer.
+    Accepted,
     /// The sender serves as many viewers as it may, which is this many.
     Rejected(u16),
 }
@@ -120,6 +122,10 @@ impl Connector {
             }
             Packet::Reject(refusal) if refusal.viewer == self.viewer => {
                 Answer::Rejected(refusal.viewers)
+            }
+            Packet::Accept(accept) if accept.viewer == self.viewer => {
+                self.stream = header.stream;
+                Answer::Accepted
             }
             packet if packet.is_from_sender() => {
                 self.stream = header.stream;
@@ -198,7 +204,7 @@ impl Connector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::native::{Challenge, Reject, SenderReport};
+    use crate::wire::native::{Accept, Challenge, Reject, SenderReport};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -300,5 +306,16 @@ mod tests {
             connector.handle_bytes(to, &reject(3), NOW),
             Answer::Rejected(4)
         );
+        let accept = |viewer| {
+            let destination = 1;
+            encoded(&Packet::Accept(Accept {
+                viewer,
+                destination,
+            }))
+        };
+        assert_eq!(connector.handle_bytes(other, &accept(3), NOW), Answer::None);
+        assert_eq!(connector.handle_bytes(to, &accept(4), NOW), Answer::None);
+        let answer = connector.handle_bytes(to, &accept(3), NOW);
+        assert_eq!(answer, Answer::Accepted);
     }
 }
