@@ -58,7 +58,9 @@ pub(super) enum Answer {
     None,
     /// The address must be proved: a request is ready to send.
     Challenge,
-    /// The sender already serves as many viewers as it may: this many.
+    /// The sender serves this viewer.
+    Accepted,
+    /// The sender serves as many viewers as it may, which is this many.
     Rejected(u16),
 }
 
@@ -119,6 +121,10 @@ impl Connector {
             }
             Packet::Reject(refusal) if refusal.viewer == self.viewer => {
                 Answer::Rejected(refusal.viewers)
+            }
+            Packet::Accept(accept) if accept.viewer == self.viewer => {
+                self.stream = header.stream;
+                Answer::Accepted
             }
             packet if packet.is_from_sender() => {
                 self.stream = header.stream;
@@ -196,7 +202,7 @@ impl Connector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::native::{Challenge, Reject, SenderReport};
+    use crate::wire::native::{Accept, Challenge, Reject, SenderReport};
 
     const NOW: Duration = Duration::from_secs(1);
 
@@ -298,5 +304,16 @@ mod tests {
             connector.handle_bytes(to, &reject(3), NOW),
             Answer::Rejected(4)
         );
+        let accept = |viewer| {
+            let destination = 1;
+            encoded(&Packet::Accept(Accept {
+                viewer,
+                destination,
+            }))
+        };
+        assert_eq!(connector.handle_bytes(other, &accept(3), NOW), Answer::None);
+        assert_eq!(connector.handle_bytes(to, &accept(4), NOW), Answer::None);
+        let answer = connector.handle_bytes(to, &accept(3), NOW);
+        assert_eq!(answer, Answer::Accepted);
     }
 }

@@ -123,10 +123,11 @@ impl Receiver {
         let asks = self.asks(now);
         if let Some(connector) = &mut self.connector {
             connector.record_arrival(now);
-            if asks {
+            // A viewer that a stream comes to may agree on other keys for it.
+            if asks || matches!(packet, Packet::Accept(_)) {
                 match connector.handle_packet(from, &header, &packet, now) {
                     Answer::None => {}
-                    Answer::Challenge => return Verdict::Foreign,
+                    Answer::Challenge | Answer::Accepted => return Verdict::Foreign,
                     Answer::Rejected(viewers) => {
                         self.push_event(Event::Rejected { viewers });
                         return Verdict::Foreign;

@@ -298,6 +298,11 @@ fn many_viewers_come_at_once() {
     assert!(scene.shown(2_000) > 50);
     let refused = scene.host.seal.refused();
     assert_eq!((refused.clear, refused.unauthentic), (0, 0));
+    for guest in &scene.guests {
+        // The handshake is no stranger's.
+        let foreign = guest.receiver.statistics().packets.foreign;
+        assert_eq!(foreign, Some(0));
+    }
 }
 
 /// Somebody on the path has recorded all, and sends it again to both sides, from
