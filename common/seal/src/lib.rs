@@ -69,6 +69,11 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// Counts a datagram, if it was refused.
+    fn note(&mut self, opened: Result<(), Refusal>) -> Result<(), Refusal> {
+        opened.inspect_err(|refusal| self.record(*refusal))
+    }
+
     fn record(&mut self, refusal: Refusal) {
         let count = match refusal {
             Refusal::Clear => &mut self.clear,

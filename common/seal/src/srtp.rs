@@ -162,10 +162,7 @@ impl Srtp {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let opened = self.open_any(datagram, now, out);
-        if let Err(refusal) = opened {
-            self.refused.record(refusal);
-        }
-        opened
+        self.refused.note(opened)
     }
 
     fn open_any(
