@@ -179,12 +179,10 @@ impl SenderSeal {
         from: SocketAddr,
         datagram: &mut [u8],
         now: Duration,
-    ) -> Result<usize, Refusal> {
-        let opened = match Envelope::of_sealed(datagram) {
-            None => Err(Refusal::Clear),
-            Some(envelope) => self.open_sealed(&envelope, from, now, datagram),
-        };
-        self.refused.record(opened)
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
+        let opened = self.open_any(datagram, now, out);
+        self.refused.note(opened)
     }
 
     fn open_sealed(
