@@ -245,9 +245,9 @@ pub struct Options {
     ///
     /// Terms joined by commas: loss=5%, ge=p:0.01,r:0.2 (bursts),
     /// delay=20ms±5ms (or +-), reorder=1%, dup=0.5%, corrupt=0.1%,
-    /// rate=20M,queue=100ms,bucket=16k, mtu=1200, seed=7. Each destination has its own link;
-    /// the seed is one higher for each further one. Datagrams from viewers are
-    /// not impaired.
+    /// rate=20M,queue=100ms,bucket=16k, mtu=1200, seed=7. Each destination has
+    /// its own link; the seed is one higher for each further one. Datagrams from
+    /// viewers are not impaired.
     #[arg(long, value_name = "SPEC", help_heading = OUTPUT)]
     pub impair: Option<Impairment>,
 

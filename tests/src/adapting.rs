@@ -113,7 +113,7 @@ pub struct Place {
 }
 
 /// Plays a source to viewers, each over a path of its own, whose rate changes at
-/// these times to so many bits a second.
+/// these times to this many bits a second.
 #[must_use]
 pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -> Vec<Place> {
     let config = sender::Config {

@@ -177,3 +177,73 @@ const ASKED: Duration = Duration::from_secs(5);
 
 /// The longest pause that is made up for by sending more.
 const IDLE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::native::Arrived;
+
+    const MS: Duration = Duration::from_millis(1);
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn path() -> PathRate {
+        PathRate::new(Some(8_000_000), None, NOW)
+    }
+
+    /// A report of the first packets by a viewer.
+    fn report(viewer: u64, buffer: u32, packets: u32) -> ArrivalReport {
+        let packets = (0..packets).map(|number| Arrived {
+            is_repair: false,
+            number,
+            at: 5_000_000 + u64::from(number) * 1_000,
+        });
+        ArrivalReport {
+            viewer,
+            buffer,
+            dropped: 0,
+            marked: 0,
+            packets: packets.collect(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_before_a_viewer_reports_and_of_one_viewer_after_it() {
+        let mut path = path();
+        assert!(path.asks(NOW) && path.rate(NOW).is_none() && path.pace(NOW).is_none());
+        assert!(!path.is_in_debt(NOW));
+        assert!(!path.asks(NOW + ASKED));
+        assert!(path.handle_report(&report(1, 60_000, 0), [0; 3], NOW));
+        assert!(!path.asks(NOW));
+        assert_eq!(path.rate(NOW), Some(1e6));
+        // Another one counts once the first is gone, and begins again.
+        assert!(!path.handle_report(&report(2, 10, 0), [0; 3], NOW + MS));
+        assert_eq!(path.figures(NOW).socket_buffer, Some(60_000));
+        assert!(path.handle_report(&report(2, 0, 0), [0; 3], NOW + SILENCE));
+        assert_eq!(path.figures(NOW + SILENCE).socket_buffer, None);
+    }
+
+    #[test]
+    fn no_more_leaves_at_once_than_half_of_what_the_viewers_socket_holds() {
+        let mut path = path();
+        path.handle_report(&report(1, 5_000, 0), [0; 3], NOW);
+        let pace = path.pace(NOW).unwrap();
+        assert!(pace.burst <= 2_500.0 && pace.rate >= 1e6, "{pace:?}");
+        path.handle_report(&report(1, 0, 0), [0; 3], NOW);
+        assert!(path.pace(NOW).unwrap().burst > 2_500.0);
+    }
+
+    #[test]
+    fn what_was_sent_too_much_is_made_up_for_but_no_longer_than_some_frames_take() {
+        let mut path = path();
+        path.handle_report(&report(1, 0, 0), [0; 3], NOW);
+        path.record_sent(Channel::Control, 0, 10_000, NOW);
+        assert!(!path.is_in_debt(NOW), "within what may be sent too early");
+        path.record_sent(Channel::Control, 1, 1_000_000, NOW);
+        assert!(path.is_in_debt(NOW + DEBT - SLACK - MS));
+        assert!(!path.is_in_debt(NOW + DEBT));
+        // A pause earns no more than a burst.
+        let later = NOW + Duration::from_secs(60);
+        path.record_sent(Channel::Control, 2, 200_000, later);
+        assert!(path.is_in_debt(later));
+    }
+}

@@ -90,3 +90,72 @@ impl ThinnedStream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::fec::Fec;
+    use crate::frame::Frame;
+
+    fn frame(number: u64) -> ChunkedFrame {
+        let frame = Frame {
+            number: FrameNumber(number),
+            jpeg: Bytes::from_static(&[7; 3_000]),
+            captured: Duration::ZERO,
+        };
+        ChunkedFrame::new(frame, 1_452, 0, Vec::new()).unwrap()
+    }
+
+    fn stream(first: u64) -> ThinnedStream {
+        let protection = LossProtection::new(Fec::Off, Duration::ZERO);
+        ThinnedStream::new(protection, FrameNumber(first))
+    }
+
+    #[test]
+    fn frames_are_numbered_without_a_gap_and_known_by_both_numbers() {
+        let mut stream = stream(5);
+        stream.leave_out(3_000);
+        let numbers = [6, 8, 9].map(|number| stream.renumber(&frame(number)).number());
+        assert_eq!(numbers, [5, 6, 7].map(FrameNumber));
+        assert_eq!(stream.next(), FrameNumber(8));
+        let original = |number| stream.original(FrameNumber(number).seq());
+        assert_eq!(original(6), FrameNumber(8).seq());
+        // Those before it was thinned have one number for all.
+        assert_eq!(original(4), FrameNumber(4).seq());
+        assert!(stream.includes(FrameNumber(5)) && !stream.includes(FrameNumber(4)));
+    }
+
+    #[test]
+    fn no_more_numbers_are_remembered_than_may_be() {
+        let mut stream = stream(0);
+        for number in 0..1_000 {
+            stream.renumber(&frame(2 * number));
+        }
+        assert_eq!(stream.numbers.len(), MAX_NUMBERS);
+        let original = |number| stream.original(FrameNumber(number).seq());
+        assert_eq!(original(999), FrameNumber(1_998).seq());
+        assert_eq!(original(900), FrameNumber(900).seq());
+    }
+
+    #[test]
+    fn who_gets_fewer_frames_is_told_that_newer_ones_replaced_them() {
+        let mut stream = stream(2);
+        stream.leave_out(700);
+        stream.leave_out(300);
+        stream.renumber(&frame(4));
+        let all = SenderReport {
+            frames_sent: 5,
+            frames_replaced: 1,
+            jpeg_bytes: 10_000,
+            ..SenderReport::default()
+        };
+        let told = stream.fill(all);
+        assert_eq!((told.frames_sent, told.frames_replaced), (3, 3));
+        assert_eq!(told.jpeg_bytes, 9_000);
+        assert_eq!(stream.left_out(), 2);
+    }
+}
