@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use framegram_common::jpeg::JpegHeader;
+use framegram_common::wire::Format;
 use framegram_media::{Image, Subsampling};
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::Content;
@@ -46,6 +47,8 @@ fn clip((width, height): (usize, usize), sampling: Subsampling, slices: bool) ->
     let mut encoder = Encoder::new(Settings {
         quality: Some(70),
         slices: slices.then_some(1_452),
+        // RTP carries no Huffman tables.
+        format: Format::Rtp,
         ..Settings::default()
     })
     .expect("an encoder");
