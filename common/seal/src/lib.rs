@@ -78,19 +78,17 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Counts a datagram, if it was refused.
-    fn note(&mut self, opened: Result<(), Refusal>) -> Result<(), Refusal> {
-        opened.inspect_err(|refusal| self.record(*refusal))
-    }
-
-    fn record(&mut self, refusal: Refusal) {
-        let count = match refusal {
-            Refusal::Clear => &mut self.clear,
-            Refusal::Unauthentic => &mut self.unauthentic,
-            Refusal::Replayed => &mut self.replayed,
-            Refusal::Early => &mut self.early,
-        };
-        *count += 1;
+    /// Counts what is refused.
+    fn record<T>(&mut self, opened: Result<T, Refusal>) -> Result<T, Refusal> {
+        opened.inspect_err(|refusal| {
+            let count = match refusal {
+                Refusal::Clear => &mut self.clear,
+                Refusal::Unauthentic => &mut self.unauthentic,
+                Refusal::Replayed => &mut self.replayed,
+                Refusal::Early => &mut self.early,
+            };
+            *count += 1;
+        })
     }
 }
 

@@ -162,7 +162,25 @@ impl Srtp {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let opened = self.open_any(datagram, now, out);
-        self.refused.note(opened)
+        self.refused.record(opened)
+    }
+
+    /// Opens a datagram from the other side in its place, by way of `scratch`. Returns the bytes of
+    /// the packet in the clear.
+    ///
+    /// # Errors
+    /// Why it is refused; the datagram is as it was then.
+    pub fn open_in_place(
+        &mut self,
+        datagram: &mut [u8],
+        now: Duration,
+        scratch: &mut Vec<u8>,
+    ) -> Result<usize, Refusal> {
+        self.open(datagram, now, scratch)?;
+        let length = scratch.len();
+        let packet = datagram.get_mut(..length).ok_or(Refusal::Unauthentic)?;
+        packet.copy_from_slice(scratch);
+        Ok(length)
     }
 
     fn open_any(

@@ -160,10 +160,12 @@ impl ViewerSeal {
         from: SocketAddr,
         datagram: &mut [u8],
         now: Duration,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Refusal> {
-        let opened = self.open_any(datagram, now, out);
-        self.refused.note(opened)
+    ) -> Result<usize, Refusal> {
+        let opened = match Envelope::of_sealed(datagram) {
+            None => Err(Refusal::Clear),
+            Some(envelope) => self.open_sealed(&envelope, from, now, datagram),
+        };
+        self.refused.record(opened)
     }
 
     fn open_sealed(
