@@ -176,18 +176,18 @@ mod tests {
         let text = complete_log();
         let title = text.lines().next().unwrap();
         for (text, words) in [
-            (String::new(), "no impairment log"),
-            ("stream,number,outcome\n".to_owned(), "no impairment log"),
-            (text.replace("version 1", "version 2"), "no impairment log"),
-            (text.replace("viewer", "nobody"), "no impairment log"),
-            (text.replace("time_s", "time"), "no impairment log"),
+            (String::new(), "not an impairment log"),
+            ("stream,number,outcome\n".to_owned(), "not an impairment log"),
+            (text.replace("version 1", "version 2"), "not an impairment log"),
+            (text.replace("viewer", "nobody"), "not an impairment log"),
+            (text.replace("time_s", "time"), "not an impairment log"),
             (text.replacen("delivered", "deliverd", 1), "line 3"),
             (text[..text.len() - 1].to_owned(), "line 5"),
             (text.replace("# end, 2 rows\n", ""), "no end after 2 rows"),
             (text.replace("end, 2", "end, 3"), "says 3"),
             (text.clone() + "more\n", "line 6"),
             (log(&[title, HEADER, &"x".repeat(10_000)]), "line 3"),
-            ("x".repeat(10_000), "no impairment log"),
+            ("x".repeat(10_000), "not an impairment log"),
         ] {
             let error = read(text.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(words), "{words}: {error}");
