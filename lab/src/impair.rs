@@ -245,8 +245,8 @@ mod tests {
         };
         let mut link = Link::new(impairment);
         let mut send = |count, now| {
-            let deeds = (0..count).map(|_| link.send(&[0; 100], now));
-            let passed = deeds.filter_map(|deed| deed.passages[0]);
+            let decisions = (0..count).map(|_| link.send(&[0; 100], now));
+            let passed = decisions.filter_map(|decision| decision.passages[0]);
             let delays = passed.map(|passage| (passage.arrives - now).as_millis());
             delays.collect::<Vec<_>>()
         };

@@ -211,9 +211,9 @@ impl Place {
 
     fn send(&mut self, out: &[u8], segment: usize, last: Option<Duration>, now: Duration) {
         for datagram in out.chunks(segment) {
-            let deed = self.there.send(datagram, now);
-            let passage = deed.passages[0];
-            if passage.is_some() || deed.dropped == Some(Drop::Queue) {
+            let decision = self.there.send(datagram, now);
+            let passage = decision.passages[0];
+            if passage.is_some() || decision.dropped == Some(Drop::Queue) {
                 self.run.passed.push(Passed {
                     at: now,
                     bytes: datagram.len(),

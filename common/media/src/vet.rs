@@ -5,8 +5,7 @@ use framegram_common::jpeg::{JpegHeader, Process, slice_starts};
 
 use crate::error::Undecodable;
 
-/// So many frames of a stream in a row have to be complete before it is taken as
-/// steady.
+/// Complete frames in a row after which a stream is taken as steady.
 const PROOF: u32 = 16;
 
 /// Of a steady stream one in this many is read to its end: that takes as long as

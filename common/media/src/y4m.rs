@@ -108,7 +108,8 @@ impl<R: BufRead> Y4mReader<R> {
     /// Where the input cannot be read, is no Y4M any more or ends within a line.
     pub fn next_frame(&mut self) -> Result<bool, Y4mError> {
         while let Some(line) = read_line(&mut self.input, "a frame")? {
-            if line.starts_with(b"FRAME") {
+            let parameters = line.strip_prefix(b"FRAME");
+            if parameters.is_some_and(|rest| rest.first().is_none_or(u8::is_ascii_whitespace)) {
                 return Ok(true);
             }
             if line.starts_with(Y4M_START) {

@@ -35,6 +35,12 @@ const ECHO_EVERY: Duration = Duration::from_millis(900);
 /// How often the bye is sent: at 20 % loss, one stream in six hundred ends without it.
 const BYES: u32 = 4;
 
+/// Byes that follow an answer to a NACK, so that what is lost of the answer can be requested again.
+const BYES_AFTER_ANSWER: u32 = 3;
+
+/// Upper bound on byes sent only because viewers still send NACKs.
+const MAX_EXTRA_BYES: u32 = 24;
+
 /// The least time between byes: longer than most loss bursts, and in total long enough for NACKs of
 /// the last frame.
 const BYE_EVERY: Duration = Duration::from_millis(20);
@@ -61,6 +67,8 @@ pub(super) struct Feedback {
     reported_keep: Duration,
     /// Byes still to send, once the stream ends.
     byes: Option<u32>,
+    /// Byes that may still be added for viewers that send NACKs.
+    extra_byes: u32,
     echoes: VecDeque<Echo>,
     /// Path responses to send.
     responses: VecDeque<PathResponse>,
@@ -83,6 +91,7 @@ impl Feedback {
             reported: None,
             reported_keep: Duration::ZERO,
             byes: None,
+            extra_byes: MAX_EXTRA_BYES,
             echoes: VecDeque::new(),
             responses: VecDeque::new(),
             responded: (now, 0),
@@ -132,6 +141,15 @@ impl Feedback {
     pub(super) fn is_report_older(&self, now: Duration, age: Duration) -> bool {
         let age = |(at, _): (Duration, u32)| now.saturating_sub(at) >= age;
         self.reported.is_none_or(age)
+    }
+
+    /// Stays for another NACK after one was answered, if the stream ends.
+    pub(super) fn prolong(&mut self) {
+        if let Some(left) = &mut self.byes {
+            let added = BYES_AFTER_ANSWER.saturating_sub(*left).min(self.extra_byes);
+            *left += added;
+            self.extra_byes -= added;
+        }
     }
 
     /// Whether the stream ends.
@@ -346,4 +364,31 @@ impl Feedback {
 /// Microseconds in 32 bits, up to 71 minutes. A longer time has the largest value.
 pub(super) fn short_micros(time: Duration) -> u32 {
     u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Byes sent in all, if a NACK is answered after each of the first `answers`.
+    fn byes(answers: u32) -> u32 {
+        let mut feedback = Feedback::new(Duration::ZERO);
+        feedback.finish(Duration::ZERO);
+        let mut sent = 0;
+        while let Some(due) = feedback.due() {
+            feedback.next_report(SenderReport::default(), due);
+            sent += 1;
+            if sent <= answers {
+                feedback.prolong();
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn the_stream_ends_some_byes_after_the_last_answer_and_at_the_bound() {
+        assert_eq!(byes(0), BYES);
+        assert_eq!(byes(10), 10 + BYES_AFTER_ANSWER);
+        assert_eq!(byes(u32::MAX), BYES + MAX_EXTRA_BYES);
+    }
 }

@@ -158,6 +158,9 @@ impl Sender {
             });
             let affordable = affordable.count();
             packets.truncate(affordable);
+            if affordable > 0 {
+                to.feedback.prolong();
+            }
             self.pacer.push_answer(packets, destination, now);
         }
     }

@@ -175,8 +175,8 @@ impl fmt::Display for Guess {
 fn is_ts(datagram: &[u8]) -> bool {
     let begins_at = |begin: usize| {
         let starts = || datagram[begin..].iter().step_by(TS_PACKET);
-        let is_whole = begin == 0 && datagram.len().is_multiple_of(TS_PACKET);
-        let is_enough = is_whole || starts().count() >= 3;
+        let is_complete = begin == 0 && datagram.len().is_multiple_of(TS_PACKET);
+        let is_enough = is_complete || starts().count() >= 3;
         is_enough && starts().all(|byte| *byte == TS_SYNC)
     };
     (0..TS_PACKET.min(datagram.len())).any(begins_at)

@@ -17,7 +17,7 @@ pub(crate) struct Row {
 enum Part {
     /// These bytes.
     Text(Vec<u8>),
-    /// Digits, at least so many.
+    /// At least this many digits.
     Digits(usize),
     /// Any byte.
     One,

@@ -220,7 +220,7 @@ impl Scene {
         }
     }
 
-    /// Runs for so many milliseconds, with a frame every 33.
+    /// Runs for `ms` milliseconds, with a frame every 33.
     fn run(&mut self, ms: u32) {
         let jpeg = include_bytes!("../../../common/src/fuzzing/sliced.jpg");
         for _ in 0..ms {

@@ -226,7 +226,7 @@ const FIELDS: &str = "These frames are fields of interlaced video, each with eve
      a picture; each is shown by itself. Have the sender deinterlace, as ffmpeg does with \
      -vf yadif.";
 
-/// So many frames of which none can be decoded are no accident.
+/// Frames received without one that can be decoded before a person is told.
 const MOST_UNDECODABLE: u64 = 3;
 
 /// What there is to say of them.

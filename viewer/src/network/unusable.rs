@@ -14,7 +14,7 @@ const PROVING: Duration = Duration::from_millis(600);
 /// A single datagram may be a mistake.
 const ENOUGH: u32 = 2;
 
-/// So many JPEGs may begin before one of them is complete.
+/// JPEGs that may begin without one that is complete before a person is told.
 const MOST_BEGUN: u32 = 3;
 
 /// If one datagram in this many begins as those of a stream do, it may be one.

@@ -177,8 +177,14 @@ mod tests {
         let title = text.lines().next().unwrap();
         for (text, words) in [
             (String::new(), "not an impairment log"),
-            ("stream,number,outcome\n".to_owned(), "not an impairment log"),
-            (text.replace("version 1", "version 2"), "not an impairment log"),
+            (
+                "stream,number,outcome\n".to_owned(),
+                "not an impairment log",
+            ),
+            (
+                text.replace("version 1", "version 2"),
+                "not an impairment log",
+            ),
             (text.replace("viewer", "nobody"), "not an impairment log"),
             (text.replace("time_s", "time"), "not an impairment log"),
             (text.replacen("delivered", "deliverd", 1), "line 3"),

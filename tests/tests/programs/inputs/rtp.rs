@@ -30,7 +30,7 @@ struct Camera {
 }
 
 impl Camera {
-    /// Sends so many frames to `to`.
+    /// Sends `count` frames to `to`.
     fn send(self, count: u64, to: std::net::SocketAddr) {
         let mut socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let (mut sequence, mut source) = (65_530_u16, 7);

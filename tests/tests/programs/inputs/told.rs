@@ -86,7 +86,7 @@ fn what_cannot_be_shown_is_named_once_with_what_to_do() {
         (
             // Of each JPEG only the first datagram comes.
             |number| vec![Oddities::none((96, 64), number.into()).write()[..700].to_vec()],
-            "none of them is whole",
+            "none of them is complete",
         ),
         (
             // Nothing that anybody knows, though some begin like RTP.

@@ -35,7 +35,7 @@ fn uncomparable_input_is_reported_in_one_line() {
     for (what, report, log, words) in [
         (text.clone(), &rows, &log, "--report FILE.json"),
         (text.clone(), &sender.path("report.json"), &log, "sender's"),
-        (text.clone(), &report, &rows, "no impairment log"),
+        (text.clone(), &report, &rows, "not an impairment log"),
         (text[..last].to_owned(), &report, &other, "no end"),
         (text[..row + 3].to_owned(), &report, &other, "cut off"),
         (

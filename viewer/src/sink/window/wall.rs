@@ -167,13 +167,13 @@ impl Wall {
             frozen: self.frozen,
             unusable: unusable.cloned(),
         };
-        let anew = wanted != self.drawn || uncovered;
+        let redraw_all = wanted != self.drawn || uncovered;
         let covered = self.help || self.frozen || unusable.is_some();
-        if !anew && !self.faces.iter().any(|face| face.changed) {
+        if !redraw_all && !self.faces.iter().any(|face| face.changed) {
             return Ok(());
         }
         let (width, height) = wanted.size;
-        if anew || covered {
+        if redraw_all || covered {
             self.canvas.resize(width, height);
             self.canvas.clear();
         }
@@ -189,7 +189,7 @@ impl Wall {
                 },
                 Some(_) => continue,
             };
-            if face.changed || anew || covered {
+            if face.changed || redraw_all || covered {
                 let picture = face.picture.as_ref();
                 self.canvas.draw_tile(picture, area, &face.lines, face.dim);
                 face.changed = false;
