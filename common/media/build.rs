@@ -3,7 +3,8 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=native/compressor.c");
-    let include = std::env::var("DEP_TURBOJPEG_INCLUDE").unwrap_or_default();
+    // Without it the header of another libjpeg on this machine would be taken.
+    let include = std::env::var("DEP_TURBOJPEG_INCLUDE").expect("turbojpeg-sys tells its headers");
     cc::Build::new()
         .file("native/compressor.c")
         .includes(include.split(',').filter(|folder| !folder.is_empty()))
