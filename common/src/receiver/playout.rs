@@ -76,7 +76,7 @@ impl Playout {
         true
     }
 
-    /// Whether so many frames wait that the oldest one that is waited for must be given up.
+    /// Whether more frames wait than may: the oldest one that is waited for must be given up.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() > MAX_WAITING
             || self.waiting.len() > 1 && self.held_bytes() > MAX_HELD_BYTES
