@@ -183,7 +183,7 @@ mod tests {
             error.contains("holds no key: framegram-send keygen"),
             "{error}"
         );
-        assert!(error.ends_with("its check does not hold"), "{error}");
+        assert!(error.ends_with("its check does not match"), "{error}");
         assert!(!error.contains("asw9"), "a key is not shown");
         fs::remove_file(&path).unwrap();
         let error = format!("{:#}", read().unwrap_err());
@@ -201,7 +201,7 @@ mod tests {
         fs::write(&path, "short\n").unwrap();
         let error = format!("{:#}", args.secret(|_| {}).unwrap_err());
         assert!(
-            error.ends_with("at least 12 characters, and this has 5"),
+            error.ends_with("at least 12 characters, and this one has 5"),
             "{error}"
         );
         fs::write(&path, "correct horse battery staple\r\nmore\n").unwrap();

@@ -1,9 +1,9 @@
 /*
- * A JPEG compressor over libjpeg's interface, for what TurboJPEG's lacks:
- * quantisation and Huffman tables of one's own, and a dead zone.
+ * A JPEG compressor over libjpeg's interface, with custom quantisation and
+ * Huffman tables and a dead zone, which TurboJPEG's interface lacks.
  *
- * Errors of libjpeg leave it by longjmp, so every call of it stays within a
- * function of this file that has called setjmp.
+ * libjpeg reports errors by longjmp, so it is called only below functions of
+ * this file that have called setjmp.
  */
 #include <setjmp.h>
 #include <stddef.h>
@@ -15,19 +15,19 @@
 #include <jpeglib.h>
 #include <jerror.h>
 
-/* Components of an image, tables of each kind, rows that one call hands over. */
+/* Components of an image, tables of each kind, rows passed in one call. */
 #define MAX_PLANES 3
 #define MAX_TABLES 2
 #define MAX_ROWS (4 * DCTSIZE)
 
-/* Pieces of memory that may be divisors: those of their size. */
+/* Allocations of the size of the divisors that are examined. */
 #define MAX_CANDIDATES 8
 
 /*
- * What libjpeg-turbo divides the coefficients of a table by. It keeps that to
- * itself, so nothing is changed unless it looks like this: to the coefficient,
- * times 8, a correction of half the divisor is added (for some divisors, 1 more)
- * before it is multiplied by the reciprocal.
+ * libjpeg-turbo's divisors of the coefficients of a table. The layout is
+ * private, so divisors are changed only if they have exactly this form: a
+ * correction of half the divisor (for some divisors, 1 more) is added to 8 times
+ * the coefficient, and the sum is multiplied by the reciprocal.
  */
 struct divisors {
   int16_t reciprocals[DCTSIZE2];
@@ -36,14 +36,14 @@ struct divisors {
   int16_t shifts[DCTSIZE2];
 };
 
-/* An image: packed blue, green and red in the first plane, or its planes. */
+/* An image: packed blue, green and red in the first plane, or planes. */
 struct framegram_image {
   const uint8_t *planes[MAX_PLANES];
   size_t strides[MAX_PLANES];
   size_t rows[MAX_PLANES];
   uint32_t width, height;
   int32_t components;
-  int32_t across, down; /* samples of luma to one of chroma */
+  int32_t across, down; /* luma samples for a chroma sample */
   int32_t is_packed;
 };
 
@@ -53,10 +53,10 @@ struct framegram_huffman {
   uint8_t symbols[2 * MAX_TABLES][256];
 };
 
-/* How it is coded. */
+/* The parameters of a JPEG. */
 struct framegram_coding {
   uint16_t steps[MAX_TABLES][DCTSIZE2]; /* in natural order */
-  uint32_t rounding; /* of a step, in percent: 50 rounds to the nearest */
+  uint32_t rounding; /* percent of a step; 50 rounds to the nearest */
   const struct framegram_huffman *huffman;
   uint32_t restart_interval;
 };
@@ -95,7 +95,7 @@ static void start_output(j_compress_ptr jpeg)
   (void)jpeg;
 }
 
-/* The memory is that of the caller and does not grow. */
+/* The caller's buffer does not grow. */
 static boolean output_is_full(j_compress_ptr jpeg)
 {
   of((j_common_ptr)jpeg)->is_full = 1;
@@ -103,7 +103,7 @@ static boolean output_is_full(j_compress_ptr jpeg)
   return FALSE;
 }
 
-/* The divisors are made when compression starts. */
+/* Records where libjpeg may keep its divisors, which it makes at the start. */
 static void *allocate(j_common_ptr jpeg, int pool, size_t size)
 {
   struct framegram_compressor *self = of(jpeg);
@@ -129,8 +129,8 @@ static int are_divisors(const struct divisors *divisors, const uint16_t *steps)
 }
 
 /*
- * Widens the zone of coefficients that become 0: all but the means are rounded
- * up later. A step of 1 is to change nothing.
+ * Makes the dead zone: all coefficients but DC are rounded up from a higher
+ * value. A step of 1 stays lossless.
  */
 static void set_rounding(struct framegram_compressor *self,
                          const struct framegram_coding *coding)
@@ -186,7 +186,7 @@ static void write_planes(j_compress_ptr jpeg, const struct framegram_image *imag
   JSAMPARRAY planes[MAX_PLANES];
   const JDIMENSION lines = (JDIMENSION)jpeg->max_v_samp_factor * DCTSIZE;
   for (int at = 0; at < jpeg->num_components; at++) {
-    /* Whole blocks are read of each row. */
+    /* libjpeg reads whole blocks of each row. */
     if ((size_t)jpeg->comp_info[at].width_in_blocks * DCTSIZE > image->strides[at])
       ERREXIT(jpeg, JERR_BAD_LENGTH);
   }
@@ -237,15 +237,15 @@ void framegram_compressor_free(struct framegram_compressor *self)
   free(self);
 }
 
-/* What libjpeg said of the call that failed last. */
+/* libjpeg's message about the last call that failed. */
 const char *framegram_compressor_message(const struct framegram_compressor *self)
 {
   return self->message;
 }
 
 /*
- * Writes a JPEG into `size` bytes of `out`. Returns its length, 0 where libjpeg
- * refuses it, and -1 where it does not fit.
+ * Writes a JPEG into `size` bytes of `out`. Returns its length, 0 if libjpeg
+ * refuses the image, or -1 if the JPEG does not fit.
  */
 ptrdiff_t framegram_compress(struct framegram_compressor *self,
                              const struct framegram_image *image,
@@ -253,7 +253,7 @@ ptrdiff_t framegram_compress(struct framegram_compressor *self,
                              uint8_t *out, size_t size)
 {
   j_compress_ptr jpeg = &self->jpeg;
-  /* libjpeg writes a byte before it looks whether there is room for more. */
+  /* libjpeg writes a byte before it checks for room. */
   if (size == 0)
     return -1;
   self->is_full = 0;

@@ -1,4 +1,4 @@
-//! Images to JPEG.
+//! Encodes images as JPEGs.
 
 mod native;
 
@@ -14,35 +14,34 @@ use crate::pool::Pool;
 use crate::steps::steps;
 use crate::subsampling::Subsampling;
 
-/// Samples of a block's side.
+/// Samples on a side of a block.
 const BLOCK: usize = 8;
 
-/// Coefficients below 0.61 of a step become 0: they cost more bytes than they
-/// show.
+/// Coefficients below 0.61 of a step become 0: they cost more bytes than they are worth.
 const ROUNDING: u32 = 39;
 
-/// Room for a block: 64 codes of 16 bits, each before 10 more, which is several
-/// times what noise of quality 100 takes.
+/// Upper bound on the bytes of a block: 64 codes of 16 bits, each followed by 10 more. Noise at
+/// quality 100 takes a fraction of that.
 const BLOCK_BYTES: usize = 64 * 26 / 8;
 
-/// The most bytes of the header that is written: its tables are 623.
+/// Upper bound on the bytes of the header. Its tables take 623.
 const MAX_HEADER_BYTES: usize = 1024;
 
-/// Encodes images, one after another, into buffers that are used again.
+/// Encodes images into buffers that it reuses.
 pub struct Compressor {
     native: Native,
     tables: Tables,
-    /// The quality and subsampling that the steps in `tables` are for.
+    /// Quality and subsampling of the steps in `tables`.
     steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
     padded: [Vec<u8>; MAX_PLANES],
 }
 
 impl Compressor {
-    /// A compressor of its own, with the Huffman tables of T.81, annex K.
+    /// A compressor with the Huffman tables of T.81, annex K.
     ///
     /// # Errors
-    /// When libjpeg-turbo has no memory.
+    /// If libjpeg-turbo has no memory.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
             native: Native::new()?,
@@ -58,22 +57,22 @@ impl Compressor {
         })
     }
 
-    /// Restart markers after every this many MCUs (blocks of interleaved
-    /// components); 0 for none.
+    /// Sets the restart interval in MCUs (blocks of interleaved components); 0 for no restart
+    /// markers.
     pub fn set_restart_interval(&mut self, mcus: u16) {
         self.tables.restart_interval = mcus;
     }
 
-    /// Huffman tables for all JPEGs from here on.
+    /// Sets the Huffman tables of the following JPEGs.
     pub fn set_huffman_tables(&mut self, tables: Arc<HuffmanTables>) {
         self.tables.huffman = tables;
     }
 
-    /// `image` as a baseline JPEG of `quality` 1 to 100; BGR becomes 4:2:0,
-    /// planes keep their subsampling.
+    /// Encodes `image` as a baseline JPEG of `quality` 1 to 100. BGR becomes 4:2:0; planes keep
+    /// their subsampling.
     ///
     /// # Errors
-    /// When libjpeg-turbo refuses it.
+    /// If libjpeg-turbo refuses it.
     pub fn compress(&mut self, image: &Image, quality: u8) -> Result<Bytes, CodecError> {
         let size = (image.width(), image.height());
         let subsampling = match image.pixels() {
@@ -87,7 +86,7 @@ impl Compressor {
         let mut buffer = self.buffers.take().unwrap_or_default();
         let largest = room(size, subsampling, self.tables.restart_interval);
         if buffer.memory.len() < largest {
-            // Fresh zeroed memory is not touched before it is written.
+            // The system maps zeroed memory only when it is written.
             buffer.memory = vec![0; largest];
         }
         let native = match image.pixels() {
@@ -110,8 +109,7 @@ impl Compressor {
             }
             Err(Refusal::Full) => {
                 let (width, height) = size;
-                let long =
-                    format!("a JPEG of {width}x{height} does not fit into the memory for it");
+                let long = format!("the JPEG of {width}x{height} is longer than its buffer");
                 Err(CodecError::Jpeg(long))
             }
             Err(Refusal::Refused(why)) => Err(CodecError::Jpeg(why)),
@@ -119,7 +117,7 @@ impl Compressor {
     }
 }
 
-/// Room for a JPEG of this size; one that is longer is refused.
+/// Buffer size for a JPEG of this size. A longer JPEG is refused.
 fn room(size: (usize, usize), subsampling: Subsampling, restart_interval: u16) -> usize {
     let (across, down) = match subsampling {
         Subsampling::Gray => (1, 1),
@@ -130,13 +128,13 @@ fn room(size: (usize, usize), subsampling: Subsampling, restart_interval: u16) -
         Subsampling::Gray => 1,
         _ => across * down + 2,
     };
-    // A marker and the rest of a byte.
+    // A marker, and up to a byte of padding before it.
     let restarts = mcus.checked_div(restart_interval.into()).unwrap_or(0) * 3;
     MAX_HEADER_BYTES + mcus * blocks * BLOCK_BYTES + restarts
 }
 
-/// The rows of a plane, each of whole blocks: as they are or, in `memory`, with
-/// their last column repeated.
+/// Returns the rows of a plane padded to whole blocks: as they are or, in `memory`, with the last
+/// column repeated.
 fn whole_blocks<'a>((plane, width): Rows<'a>, memory: &'a mut Vec<u8>) -> Rows<'a> {
     let stride = width.next_multiple_of(BLOCK);
     if stride == width {
@@ -150,7 +148,7 @@ fn whole_blocks<'a>((plane, width): Rows<'a>, memory: &'a mut Vec<u8>) -> Rows<'
     (memory, stride)
 }
 
-/// Memory for the worst case of a JPEG, of which `len` bytes are written.
+/// A buffer for the longest possible JPEG. The first `len` bytes are written.
 #[derive(Default)]
 struct Buffer {
     memory: Vec<u8>,

@@ -1,13 +1,10 @@
-//! JPEG to pixels: the one place that all decoding goes through, and the rule of
-//! what is a picture.
+//! Decodes JPEGs. All decoding goes through here, so that every sink accepts the same JPEGs.
 //!
-//! libjpeg-turbo remarks on much that every player shows. A JPEG that decodes
-//! with a remark is a picture, unless more than one row of minimum coded units
-//! lacks at its end. Where no checksum vouches for the bytes, what is missing is
-//! looked for by [`vet`](crate::vet).
+//! Like other players, it accepts most JPEGs that libjpeg-turbo warns about. It rejects a JPEG that
+//! decodes with a warning only if more than one row of minimum coded units is missing at its end.
+//! [`vet`](crate::vet) finds what is missing from a JPEG that no checksum covers.
 //!
-//! The bytes come from the network: a header is believed only within
-//! [`MAX_PIXELS`].
+//! The bytes come from the network, so a header may claim at most [`MAX_PIXELS`].
 
 mod colours;
 
@@ -28,30 +25,32 @@ use crate::xrgb::{WORD_FORMAT, XrgbImage};
 pub struct Decoder {
     inner: Decompressor,
     vetter: Vetter,
-    /// The most pixels that a header may claim.
+    /// Most pixels that a header may claim.
     most: usize,
-    /// What libjpeg-turbo remarked on a picture, until somebody is told.
+    /// The first warning of libjpeg-turbo, until [`take_remark`](Self::take_remark).
     remark: Remark,
 }
 
-/// How much smaller than coded a picture is decoded; cheaper than decoding it
-/// whole and scaling it down.
+/// How much smaller than coded an image is decoded. This is cheaper than decoding it whole and
+/// scaling it down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reduction {
-    /// As coded.
+    /// Full size.
     #[default]
     None,
-    /// To half the width and height.
+    /// Half the width and height.
     Half,
-    /// To a quarter.
+    /// A quarter of the width and height.
     Quarter,
-    /// To an eighth.
+    /// An eighth of the width and height.
     Eighth,
 }
 
 impl Decoder {
+    /// A decoder for images of up to [`MAX_PIXELS`].
+    ///
     /// # Errors
-    /// When the decoder's own memory cannot be had.
+    /// If there is no memory for it.
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
             inner: Decompressor::new(MAX_SCANS)?,
@@ -61,18 +60,18 @@ impl Decoder {
         })
     }
 
-    /// Width and height in pixels, from the header alone.
+    /// Reads width and height in pixels from the header.
     ///
     /// # Errors
-    /// When the bytes are no JPEG that would be decoded.
+    /// If the bytes are not a JPEG that can be decoded.
     pub fn size(&mut self, jpeg: &[u8]) -> Result<(usize, usize), Undecodable> {
         self.run(jpeg, |_, header, _| {
             Ok(((header.width, header.height), None))
         })
     }
 
-    /// Looks at the next JPEG of a stream where nobody looks at the image: its
-    /// header is one that would be decoded, and its end is there ([`Vetter`]).
+    /// Checks the next JPEG of a stream whose images nobody sees: its header can be decoded and its
+    /// end is there ([`Vetter`]).
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -81,35 +80,33 @@ impl Decoder {
         self.vetter.vet(jpeg)
     }
 
-    /// What is odd about the JPEGs that were decoded so far, the first time that
-    /// it is asked for.
+    /// Returns libjpeg-turbo's first warning about the JPEGs so far, once.
     pub fn take_remark(&mut self) -> Option<String> {
         self.remark.take()
     }
 
-    /// Decodes into `picture`, whose memory is used again. On an error its
-    /// content is undefined.
+    /// Decodes into `image` and reuses its memory. After an error its content is undefined.
     ///
     /// # Errors
-    /// When the bytes are no JPEG, end early, or are larger than [`MAX_PIXELS`].
+    /// If the bytes are not a JPEG, end early, or claim more than [`MAX_PIXELS`].
     pub fn decode(
         &mut self,
         jpeg: &[u8],
         reduction: Reduction,
-        picture: &mut XrgbImage,
+        image: &mut XrgbImage,
     ) -> Result<(), Undecodable> {
         let factor = reduction.factor();
         self.run(jpeg, |inner, header, jpeg| {
-            picture.width = factor.scale(header.width);
-            picture.height = factor.scale(header.height);
-            picture.pixels.resize(picture.width * picture.height, 0);
-            let pixels = bytemuck::cast_slice_mut(&mut picture.pixels);
+            image.width = factor.scale(header.width);
+            image.height = factor.scale(header.height);
+            image.pixels.resize(image.width * image.height, 0);
+            let pixels = bytemuck::cast_slice_mut(&mut image.pixels);
             let remark = decompress(inner, header, jpeg, factor, pixels, WORD_FORMAT)?;
             Ok(((), remark))
         })
     }
 
-    /// Decodes at full size into fresh memory.
+    /// Decodes at full size into new memory.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -119,9 +116,8 @@ impl Decoder {
         Ok(image)
     }
 
-    /// Decodes without a detour through RGB where it can; the memory of `planes`
-    /// is used again. Kinds of sampling and colours that [`Subsampling`] does not
-    /// have become 4:4:4.
+    /// Decodes to planes, without a conversion to RGB where possible, and reuses the memory of
+    /// `planes`. Subsampling and colours that [`Subsampling`] lacks become 4:4:4.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -132,7 +128,7 @@ impl Decoder {
         })
     }
 
-    /// Decodes to an image to be encoded, in planes.
+    /// Decodes to planes that can be encoded.
     ///
     /// # Errors
     /// As [`decode`](Self::decode), and for sizes that are not sent.
@@ -143,11 +139,11 @@ impl Decoder {
         Ok(planes.into_image()?)
     }
 
-    /// Decodes a still of up to [`MAX_STILL_PIXELS`] to one that is sent, smaller than
-    /// it is but, where that can be, not smaller than `wanted`.
+    /// Decodes a still of up to [`MAX_STILL_PIXELS`], reduced until it can be sent and, if
+    /// possible, not below the size `wanted`.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), and where an eighth of its sides is too large too.
+    /// As [`decode`](Self::decode), and if an eighth of its width and height is still too large.
     pub fn decode_large(
         &mut self,
         jpeg: &[u8],
@@ -168,8 +164,8 @@ impl Decoder {
         Ok(Image::bgr(width, height, pixels.into())?)
     }
 
-    /// Decodes the luma alone into `luma`, whose memory is used again; width
-    /// and height in pixels, which are also its row length and rows.
+    /// Decodes only the luma into `luma`, without padding between rows, and reuses its memory.
+    /// Returns width and height in pixels.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -186,8 +182,7 @@ impl Decoder {
         })
     }
 
-    /// Decodes by `decode`, and judges what came of it. What libjpeg-turbo
-    /// remarks on is tried again as [`clean`] makes it.
+    /// Runs `decode`. If libjpeg-turbo warns, runs it again on the JPEG that [`clean`] makes.
     fn run<T>(
         &mut self,
         jpeg: &[u8],
@@ -223,9 +218,8 @@ impl Decoder {
             let (value, later) = decode(&mut self.inner, &header, jpeg)?;
             Ok((value, remark.or(later)))
         });
-        // libjpeg-turbo can trip over the next picture after one it gave up: its
-        // marker reader keeps what it had begun. And what it says of an error
-        // behind a warning is that of a warning.
+        // After it gave up on an image, libjpeg-turbo's marker reader keeps state that can spoil
+        // the next one. And it reports an error that follows a warning as a warning.
         if !matches!(outcome, Ok((_, None))) {
             self.inner = Decompressor::new(MAX_SCANS)?;
         }
@@ -235,15 +229,15 @@ impl Decoder {
     fn header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
         let (mut header, mut remark) = self.inner.read_header(jpeg)?;
         if remark.is_some() {
-            // A handle without memory of the picture before shows whether it
-            // came to the header at all.
+            // Only a new handle, without the state of the image before, shows whether this header
+            // was read.
             self.inner = Decompressor::new(MAX_SCANS)?;
             (header, remark) = self.inner.read_header(jpeg)?;
         }
         let pixels = header.width.checked_mul(header.height);
         if pixels.is_none_or(|pixels| pixels == 0 || pixels > self.most) {
             return Err(Undecodable(format!(
-                "claims {}x{} pixels; at most {} are decoded",
+                "its header claims {}x{} pixels, and the limit is {}",
                 header.width, header.height, self.most
             )));
         }
@@ -251,7 +245,7 @@ impl Decoder {
         let scans = jpeg::scan_count(jpeg);
         if scans > most {
             return Err(Undecodable(format!(
-                "{scans} scans of {}x{} pixels; at most {most} are decoded",
+                "it has {scans} scans of {}x{} pixels, and the limit is {most}",
                 header.width, header.height
             )));
         }
@@ -262,7 +256,7 @@ impl Decoder {
     }
 }
 
-/// Packed pixels of any kind of JPEG.
+/// Decompresses any JPEG to packed pixels.
 fn decompress(
     inner: &mut Decompressor,
     header: &Header,
@@ -308,7 +302,7 @@ fn decompress_planes(
     planes.subsampling = match Subsampling::of_jpeg(header.subsamp) {
         Some(subsampling) => subsampling,
         None => {
-            // Rows share chroma, and columns do not.
+            // Rows share chroma samples and columns do not.
             let rows = if header.subsamp == Subsamp::Sub1x2 {
                 2
             } else {
@@ -322,8 +316,7 @@ fn decompress_planes(
 }
 
 impl Reduction {
-    /// The strongest reduction of a picture that still has at least the pixels
-    /// of `shown`, both as width and height.
+    /// Returns the strongest reduction that leaves at least the width and height `shown`.
     #[must_use]
     pub fn towards(coded: (usize, usize), shown: (usize, usize)) -> Self {
         [Self::Eighth, Self::Quarter, Self::Half]
@@ -335,8 +328,8 @@ impl Reduction {
             .unwrap_or(Self::None)
     }
 
-    /// This one, or the weakest stronger one that makes an image of this size one that
-    /// is sent; the strongest where none does.
+    /// Returns the weakest reduction, at least this one, that makes an image of this size small
+    /// enough to be sent; an eighth if none does.
     fn sendable(self, coded: (usize, usize)) -> Self {
         let fits = |reduction: &Self| {
             let factor = reduction.factor();
@@ -349,7 +342,7 @@ impl Reduction {
             .unwrap_or(Self::Eighth)
     }
 
-    /// What is left of a side of a minimum coded unit, a multiple of 8 pixels.
+    /// Scales the side of a minimum coded unit, a multiple of 8 pixels.
     #[must_use]
     pub fn of_unit(self, side: usize) -> usize {
         self.factor().scale(side)

@@ -1,37 +1,37 @@
-//! Why there is no image, or no JPEG of it.
+//! Errors of images and of the codec.
 
 use thiserror::Error;
 
 use crate::limits::SizeError;
 
-/// A JPEG that is not shown, and why.
+/// A JPEG that is not decoded, with the reason.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("not a picture that can be decoded: {0}")]
+#[error("the JPEG cannot be decoded: {0}")]
 pub struct Undecodable(pub(crate) String);
 
 /// Bytes that are not the pixels of an image.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ImageError {
-    /// Its size is not one that is sent.
+    /// Images of this size are not sent.
     #[error(transparent)]
     Size(#[from] SizeError),
-    /// Fewer or more bytes than the size asks for.
-    #[error("an image of {expected} bytes came with {got}")]
+    /// The size needs more or fewer bytes.
+    #[error("the image needs {expected} bytes and has {got}")]
     Length {
-        /// Bytes that the size asks for.
+        /// Bytes that the size needs.
         expected: usize,
-        /// Bytes that were given.
+        /// Bytes that were passed.
         got: usize,
     },
 }
 
-/// Why the codec does not encode an image, or decode a source's JPEG.
+/// Why the codec does not encode an image or decode a JPEG of a source.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CodecError {
-    /// The image is not one that is sent.
+    /// The image cannot be sent.
     #[error(transparent)]
     Image(#[from] ImageError),
-    /// What libjpeg-turbo says.
+    /// libjpeg-turbo's message.
     #[error("{0}")]
     Jpeg(String),
 }

@@ -1,5 +1,5 @@
-//! Huffman tables of JPEGs: those of T.81, annex K, or made for the frames of a
-//! stream from the symbols of a frame before.
+//! Huffman tables of JPEGs: those of T.81, annex K, or tables made from the symbols of an earlier
+//! frame of the stream.
 
 mod lengths;
 
@@ -10,27 +10,25 @@ use framegram_common::jpeg::scan::SymbolCounts;
 
 use self::lengths::{MAX_LENGTH, code_lengths};
 
-/// Frames from one whose symbols are counted to the next: counting decodes all
-/// codes of a frame.
+/// Frames from one count of symbols to the next. Counting decodes all codes of a frame.
 const COUNT_EVERY: u32 = 100;
 
-/// The same where the frames have another length since: there is another scene.
+/// Frames until the next count if the length of frames has changed: a new scene.
 const COUNT_EVERY_SCENE: u32 = 10;
 
-/// By which part the length of frames changes with the scene, in percent.
+/// A change of the length of frames that shows a new scene, in percent.
 const OTHER_SCENE: usize = 30;
 
-/// What tables must save to be taken, in percent of the bits of a frame: their
-/// header is to reach all receivers.
+/// Bits of a frame that new tables must save, in percent: receivers need a new header for them.
 const WORTH: u64 = 1;
 
-/// DC and AC of luma, then of chroma, as `native/compressor.c` takes them.
+/// DC and AC tables of luma, then of chroma, in the layout of `native/compressor.c`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct HuffmanTables {
-    /// Codes of each length from 1 to 16 bits.
+    /// Number of codes of each length from 1 to 16 bits.
     lengths: [[u8; MAX_LENGTH]; 4],
-    /// What they stand for, in their order.
+    /// The symbols in the order of their codes.
     symbols: [[u8; 256]; 4],
 }
 
@@ -48,17 +46,17 @@ impl Default for HuffmanTables {
 }
 
 impl HuffmanTables {
-    /// The best ones for these symbols. All others that an encoder may need have
-    /// codes, too.
+    /// The optimal tables for these symbols. Symbols that do not occur have codes, too, since an
+    /// encoder may need them.
     fn of(counts: &SymbolCounts) -> Self {
         let mut tables = Self::default();
         for (index, counts) in in_order(counts).into_iter().enumerate() {
             let known = STANDARD_TABLES[index].symbols;
-            // One that does not occur counts as a quarter.
+            // A symbol that does not occur counts as a quarter.
             let weights = known
                 .iter()
                 .map(|symbol| 4 * u64::from(counts[usize::from(*symbol)]) + 1);
-            // No code is all ones (T.81, C.2): one more takes the last place.
+            // No code may be all ones (T.81, C.2): a dummy takes that place.
             let weights: Vec<_> = weights.chain([0]).collect();
             let lengths = code_lengths(&weights);
             let mut order: Vec<_> = (0..known.len()).collect();
@@ -72,7 +70,7 @@ impl HuffmanTables {
         tables
     }
 
-    /// The bits that these symbols take, with those that follow each.
+    /// Bits that these symbols take, including the bits that follow each.
     fn bits(&self, counts: &SymbolCounts) -> u64 {
         let mut bits = 0;
         for (index, counts) in in_order(counts).into_iter().enumerate() {
@@ -86,7 +84,6 @@ impl HuffmanTables {
     }
 }
 
-/// In the order of the tables.
 fn in_order(counts: &SymbolCounts) -> [&[u32; 256]; 4] {
     let [luma, chroma] = &counts.dc;
     let [luma_ac, chroma_ac] = &counts.ac;
@@ -100,29 +97,28 @@ pub struct TableMaker(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     tables: Arc<HuffmanTables>,
-    /// Frames since symbols were counted, if ever.
+    /// Frames since the last count; `None` before the first.
     frames: Option<u32>,
-    /// Bytes of that frame.
+    /// Bytes of the frame that was counted.
     len: usize,
 }
 
 impl TableMaker {
-    /// The tables for the next frame: the first has those of T.81.
+    /// The tables for the next frame. The first frame uses those of T.81.
     #[must_use]
     pub fn tables(&self) -> Arc<HuffmanTables> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&state.tables)
     }
 
-    /// Takes a frame that was made, which becomes the model for others now and
-    /// then.
+    /// Takes an encoded frame and, when due, makes new tables from its symbols.
     pub fn observe(&self, jpeg: &[u8]) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !state.is_due(jpeg.len()) {
             return;
         }
         let current = Arc::clone(&state.tables);
-        // Other compressors do not wait while this one counts.
+        // Other compressors need not wait for the count.
         drop(state);
         let Some(counts) = SymbolCounts::of(jpeg) else {
             return;
@@ -136,7 +132,7 @@ impl TableMaker {
 }
 
 impl State {
-    /// Whether the symbols of this frame are to be counted.
+    /// Whether the symbols of this frame are due to be counted.
     fn is_due(&mut self, len: usize) -> bool {
         let frames = self.frames.map(|frames| frames + 1);
         let off = len.abs_diff(self.len) * 100;

@@ -1,4 +1,4 @@
-//! Images on their way from a source to the encoder.
+//! Images between a source and the encoder.
 
 mod turn;
 
@@ -9,24 +9,22 @@ use crate::error::ImageError;
 use crate::limits::check_size;
 use crate::subsampling::Subsampling;
 
-/// Pixels, 8 bits a component, rows without padding, top row first. The bytes
-/// are shared, never copied, when it is cloned.
+/// Pixels of 8 bits a component, rows without padding, top row first. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     width: usize,
     height: usize,
-    /// Width and height of a pixel, as a fraction.
+    /// Aspect ratio of a pixel, width and height.
     aspect: (u32, u32),
     pixels: Pixels,
 }
 
-/// How the pixels of a [`Image`] lie in memory.
+/// The pixels of an [`Image`] in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pixels {
-    /// Blue, green, red of each pixel, `3 * width` bytes a row.
+    /// Packed blue, green, red: `3 * width` bytes a row.
     Bgr(Bytes),
-    /// Whole planes of luma, then blue and red difference, as a JPEG holds
-    /// them: BT.601, all values from 0 to 255 used.
+    /// Planes of luma, blue difference and red difference as in a JPEG: BT.601, full range.
     Yuv(Subsampling, Bytes),
 }
 
@@ -34,7 +32,7 @@ impl Image {
     /// An image of packed blue, green and red.
     ///
     /// # Errors
-    /// Where `pixels` is not `3 * width * height` bytes, or the size is out of range.
+    /// If `pixels` does not have `3 * width * height` bytes, or the size is out of range.
     pub fn bgr(width: usize, height: usize, pixels: Bytes) -> Result<Self, ImageError> {
         check_size(width, height)?;
         check_length(3 * width * height, pixels.len())?;
@@ -46,11 +44,10 @@ impl Image {
         })
     }
 
-    /// An image of planes, one after the other in `planes`.
+    /// An image of planes, one after another.
     ///
     /// # Errors
-    /// Where `planes` has another length than [`Subsampling::bytes`] says, or the
-    /// size is out of range.
+    /// If `planes` does not have the length [`Subsampling::bytes`], or the size is out of range.
     pub fn yuv(
         width: usize,
         height: usize,
@@ -79,7 +76,7 @@ impl Image {
         self.height
     }
 
-    /// The same in 4:2:0, where it is 4:4:4 or gray; `None` for others.
+    /// Converts 4:4:4 or gray to 4:2:0; `None` for others.
     #[must_use]
     pub fn halved(&self) -> Option<Self> {
         let Pixels::Yuv(sampling @ (Subsampling::Yuv444 | Subsampling::Gray), planes) =
@@ -114,7 +111,7 @@ impl Image {
         })
     }
 
-    /// The same in 4:2:2, which every decoder has, where it is 4:1:1.
+    /// Converts 4:1:1, which some decoders lack, to 4:2:2. Returns others unchanged.
     #[must_use]
     pub fn widened(self) -> Self {
         let Pixels::Yuv(Subsampling::Yuv411, planes) = &self.pixels else {
@@ -133,8 +130,7 @@ impl Image {
         }
     }
 
-    /// The same with pixels of this width to their height; one that makes no
-    /// sense is square.
+    /// Sets the aspect ratio of a pixel. An invalid one counts as square.
     #[must_use]
     pub fn with_aspect(mut self, (across, down): (i32, i32)) -> Self {
         let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
@@ -142,8 +138,8 @@ impl Image {
         self
     }
 
-    /// Width and height where pixels are square, as FFmpeg scales to them: the
-    /// height stays. An image that would be too large stays as it is.
+    /// Width and height in square pixels, with the same height, as FFmpeg scales. Returns the size
+    /// unchanged if the result would be too large.
     #[must_use]
     pub fn square_size(&self) -> (usize, usize) {
         let (across, down) = self.aspect;
@@ -155,14 +151,14 @@ impl Image {
         }
     }
 
-    /// The pixels themselves.
+    /// The pixels.
     #[must_use]
     pub fn pixels(&self) -> &Pixels {
         &self.pixels
     }
 }
 
-/// Pixels as wide as they are high.
+/// Square pixels.
 const SQUARE: (u32, u32) = (1, 1);
 
 /// Chroma of gray.
@@ -207,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_share_chroma_by_fours_share_it_by_twos() {
+    fn converts_chroma_of_four_columns_to_chroma_of_two() {
         let planes = vec![0, 0, 0, 0, 0, 0, 1, 2, 3, 4];
         let image = Image::yuv(6, 1, Subsampling::Yuv411, planes.into()).unwrap();
         let expected = vec![0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 3, 4];
@@ -216,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_are_not_square_say_how_wide_the_image_is() {
+    fn the_width_in_square_pixels_follows_the_aspect_ratio() {
         let image = |aspect| {
             let planes = vec![0; 720 * 576];
             let image = Image::yuv(720, 576, Subsampling::Gray, planes.into());
@@ -230,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_bytes_of_another_length() {
+    fn refuses_bytes_of_a_wrong_length() {
         let length = Image::bgr(2, 2, Bytes::from_static(&[0; 11]));
         assert_eq!(
             length,

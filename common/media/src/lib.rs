@@ -1,5 +1,5 @@
-//! Images in memory, their JPEGs and Y4M, and the limits of what is taken. The only crate that knows libjpeg-turbo; it knows no source, window
-//! or network.
+//! Images in memory, their JPEGs and Y4M, and the limits on their size. The only crate that uses
+//! libjpeg-turbo. It knows no source, window or network.
 
 mod compressor;
 mod decoder;

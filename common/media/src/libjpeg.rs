@@ -1,6 +1,5 @@
-//! TurboJPEG's decompressor. Its safe binding tells no warning from an error,
-//! though libjpeg-turbo decodes with the one and not with the other, and has no
-//! samples of 12 bits.
+//! TurboJPEG's decompressor. The safe binding reports warnings as errors, though libjpeg-turbo
+//! decodes despite a warning, and does not support samples of 12 bits.
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
@@ -11,16 +10,15 @@ use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp, raw};
 
 use crate::error::Undecodable;
 
-/// What libjpeg-turbo remarked on a JPEG that it decoded all the same.
+/// A warning of libjpeg-turbo about a JPEG that it decoded.
 pub(crate) type Remark = Option<String>;
 
-/// Decompresses JPEGs, one after another.
 pub(crate) struct Decompressor {
     handle: NonNull<c_void>,
     factor: ScalingFactor,
 }
 
-/// What a JPEG's header says.
+/// The fields of a JPEG's header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) width: usize,
@@ -32,30 +30,30 @@ pub(crate) struct Header {
     pub(crate) is_lossless: bool,
 }
 
-// SAFETY: the handle is used by one thread at a time, through `&mut self`, and
-// libjpeg-turbo ties it to no thread.
+// SAFETY: one thread at a time uses the handle, through `&mut self`, and libjpeg-turbo does not tie
+// it to a thread.
 unsafe impl Send for Decompressor {}
 
 impl Decompressor {
-    /// One that gives up behind this many scans.
+    /// A decompressor that gives up after this many scans.
     pub(crate) fn new(scans: usize) -> Result<Self, Undecodable> {
         // SAFETY: takes no pointers.
         let handle = unsafe { raw::tj3Init(raw::TJINIT_TJINIT_DECOMPRESS as c_int) };
         let handle = NonNull::new(handle)
-            .ok_or_else(|| Undecodable("libjpeg-turbo gives no decompressor".into()))?;
+            .ok_or_else(|| Undecodable("libjpeg-turbo has no memory for a decompressor".into()))?;
         let decompressor = Self {
             handle,
             factor: ScalingFactor::ONE,
         };
         let limit = raw::TJPARAM_TJPARAM_SCANLIMIT as c_int;
-        // SAFETY: the handle is valid for as long as `self` is.
+        // SAFETY: the handle is valid as long as `self` is.
         let status = unsafe { raw::tj3Set(handle.as_ptr(), limit, scans as c_int) };
         decompressor.outcome(status).map(|_| decompressor)
     }
 
-    /// Reads the header, of which nothing was read before with this handle.
+    /// Reads the header of the next JPEG.
     pub(crate) fn read_header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
-        // SAFETY: the handle is valid, `jpeg` is as long as is said.
+        // SAFETY: the handle is valid, and `jpeg` has the length passed with it.
         let status = unsafe {
             raw::tj3DecompressHeader(
                 self.handle.as_ptr(),
@@ -76,20 +74,20 @@ impl Decompressor {
         Ok((header, remark))
     }
 
-    /// By how much what is decompressed from here on is reduced.
+    /// Sets the reduction of the following images.
     pub(crate) fn set_factor(&mut self, factor: ScalingFactor) -> Result<(), Undecodable> {
         let known = raw::tjscalingfactor {
             num: factor.num() as c_int,
             denom: factor.denom() as c_int,
         };
-        // SAFETY: the handle is valid for as long as `self` is.
+        // SAFETY: the handle is valid as long as `self` is.
         let status = unsafe { raw::tj3SetScalingFactor(self.handle.as_ptr(), known) };
         self.factor = factor;
         self.outcome(status).map(drop)
     }
 
-    /// Decompresses into packed pixels without a gap between rows, all of the
-    /// image whose header was read.
+    /// Decompresses the image whose header was read into packed pixels, without padding between
+    /// rows.
     pub(crate) fn decompress(
         &mut self,
         jpeg: &[u8],
@@ -102,9 +100,9 @@ impl Decompressor {
             self.packed_len(header, format),
             "all of the image"
         );
-        // SAFETY: the handle is valid, `jpeg` is as long as is said; `pixels` are
-        // as many as an image of the header's size takes at this factor, and
-        // libjpeg-turbo reads the same header of the same bytes.
+        // SAFETY: the handle is valid, and `jpeg` has the length passed with it. `pixels` has the
+        // length of an image of the header's size at this reduction, and libjpeg-turbo reads the
+        // same header from the same bytes.
         let status = unsafe {
             raw::tj3Decompress8(
                 self.handle.as_ptr(),
@@ -118,7 +116,7 @@ impl Decompressor {
         self.outcome(status)
     }
 
-    /// The same with samples of 9 to 12 bits, of which the highest 8 are kept.
+    /// As [`decompress`](Self::decompress) for samples of 9 to 12 bits. The highest 8 are kept.
     pub(crate) fn decompress_deep(
         &mut self,
         jpeg: &[u8],
@@ -145,8 +143,8 @@ impl Decompressor {
         self.outcome(status)
     }
 
-    /// Decompresses into planes without a gap between them or between rows; each
-    /// goes with whole samples of chroma. The subsampling of the header is known.
+    /// Decompresses into planes, without gaps between planes or rows, each padded to whole chroma
+    /// samples. The subsampling of the header must be known.
     pub(crate) fn decompress_planes(
         &mut self,
         jpeg: &[u8],
@@ -162,8 +160,8 @@ impl Decompressor {
             *pointer = plane.as_mut_ptr();
             rest = behind;
         }
-        // SAFETY: as in `decompress`; the planes are as large as libjpeg-turbo
-        // itself says for this size and subsampling, the factor being 1.
+        // SAFETY: as in `decompress`. The planes have the sizes that libjpeg-turbo states for this
+        // size and subsampling, and there is no reduction.
         let status = unsafe {
             raw::tj3DecompressToYUVPlanes8(
                 self.handle.as_ptr(),
@@ -176,7 +174,7 @@ impl Decompressor {
         self.outcome(status)
     }
 
-    /// Bytes, or samples, of an image as packed pixels.
+    /// Length of an image as packed pixels, in bytes or samples.
     pub(crate) fn packed_len(&self, header: &Header, format: PixelFormat) -> usize {
         let (width, height) = (
             self.factor.scale(header.width),
@@ -186,16 +184,16 @@ impl Decompressor {
     }
 
     fn get(&self, parameter: raw::TJPARAM) -> c_int {
-        // SAFETY: the handle is valid for as long as `self` is.
+        // SAFETY: the handle is valid as long as `self` is.
         unsafe { raw::tj3Get(self.handle.as_ptr(), parameter as c_int) }
     }
 
-    /// -1 stands for both errors and warnings.
+    /// Distinguishes errors from warnings: a status of -1 means either.
     fn outcome(&self, status: c_int) -> Result<Remark, Undecodable> {
         if status == 0 {
             return Ok(None);
         }
-        // SAFETY: the handle is valid; the text is until the next call with it.
+        // SAFETY: the handle is valid, and the text is valid until the next call with it.
         let (code, said) = unsafe {
             let handle = self.handle.as_ptr();
             let said = CStr::from_ptr(raw::tj3GetErrorStr(handle));
@@ -211,12 +209,12 @@ impl Decompressor {
 
 impl Drop for Decompressor {
     fn drop(&mut self) {
-        // SAFETY: the handle is valid and not used again.
+        // SAFETY: the handle is valid and not used afterwards.
         unsafe { raw::tj3Destroy(self.handle.as_ptr()) }
     }
 }
 
-/// Bytes of the planes, none where there is no such plane.
+/// Bytes of each plane; 0 for a plane that does not exist.
 fn plane_sizes(header: &Header) -> [usize; 3] {
     let count = if header.subsamp == Subsamp::Gray {
         1
@@ -264,5 +262,5 @@ fn colorspace(code: c_int) -> Result<Colorspace, Undecodable> {
         Colorspace::YCCK,
     ];
     let known = known.into_iter().find(|known| *known as c_int == code);
-    known.ok_or_else(|| Undecodable("its colours are of no known kind".into()))
+    known.ok_or_else(|| Undecodable("its colour space is not supported".into()))
 }

@@ -1,4 +1,4 @@
-//! Images as the JPEG holds them: luma and chroma, each in a plane of its own.
+//! Decoded JPEGs as planes of luma and chroma.
 
 use turbojpeg::{Compressor, YuvImage};
 
@@ -6,11 +6,11 @@ use crate::error::{CodecError, ImageError};
 use crate::image::Image;
 use crate::subsampling::Subsampling;
 
-/// Luma and chroma of an image, as the JPEG holds them (full range, BT.601).
+/// Luma and chroma of an image as a JPEG stores them: full range, BT.601.
 #[derive(Clone, Debug, Default)]
 pub struct Planes {
-    /// The planes one after another, each plane's rows without a gap between
-    /// them, but padded to whole chroma samples.
+    /// One plane after another. The rows of each are padded to whole chroma samples and have no gap
+    /// between them.
     pub(crate) samples: Vec<u8>,
     /// Width of the image in pixels.
     pub width: usize,
@@ -20,33 +20,33 @@ pub struct Planes {
     pub subsampling: Subsampling,
 }
 
-/// How one plane lies in memory.
+/// The layout of one plane in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane {
-    /// Samples from row to row.
+    /// Samples from one row to the next.
     pub pitch: usize,
-    /// Rows with their padding.
+    /// Rows, including padding.
     pub rows: usize,
-    /// Samples a row without padding.
+    /// Samples in a row, without padding.
     width: usize,
     /// Rows without padding.
     height: usize,
-    /// Pixels across and down that one sample stands for.
+    /// Pixels that one sample covers, across and down.
     pub step: (usize, usize),
 }
 
 impl Planes {
-    /// Whether another image has the same size and subsampling.
+    /// Whether `other` has the same size and subsampling.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         let kind = |planes: &Self| (planes.width, planes.height, planes.subsampling);
         kind(self) == kind(other)
     }
 
-    /// The same to be encoded, without padding.
+    /// Removes the padding, so that the image can be encoded.
     ///
     /// # Errors
-    /// Where its size is not one that is sent.
+    /// If images of this size are not sent.
     pub(crate) fn into_image(self) -> Result<Image, ImageError> {
         let (width, height, subsampling) = (self.width, self.height, self.subsampling);
         let mut samples = self.samples;
@@ -57,10 +57,10 @@ impl Planes {
         Ok(Image::yuv(width, height, subsampling, samples.into())?.widened())
     }
 
-    /// A JPEG of this image, of `quality` 1 to 100.
+    /// Encodes this image as a JPEG of `quality` 1 to 100.
     ///
     /// # Errors
-    /// When libjpeg-turbo refuses it, as it does an image without pixels.
+    /// If libjpeg-turbo refuses it, for example an image without pixels.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, CodecError> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(i32::from(quality))?;
@@ -74,7 +74,7 @@ impl Planes {
         Ok(compressor.compress_yuv_to_vec(image)?)
     }
 
-    /// The rows of all planes in turn (luma, then both of chroma), without padding.
+    /// The rows of luma, then of both chroma planes, without padding.
     pub fn rows(&self) -> impl Iterator<Item = &[u8]> {
         self.planes().flat_map(|(samples, plane)| {
             let rows = samples.chunks_exact(plane.pitch).take(plane.height);
@@ -82,7 +82,7 @@ impl Planes {
         })
     }
 
-    /// The samples of each plane with their padding, and how they are laid out.
+    /// The samples of each plane, including padding, with their layout.
     pub fn planes(&self) -> impl Iterator<Item = (&[u8], Plane)> {
         let mut rest = self.samples.as_slice();
         self.layout().map_while(move |plane| {
@@ -91,7 +91,7 @@ impl Planes {
         })
     }
 
-    /// The same, to be written to.
+    /// As [`planes`](Self::planes), mutable.
     pub fn planes_mut(&mut self) -> impl Iterator<Item = (&mut [u8], Plane)> {
         let layout = self.layout();
         let mut rest = self.samples.as_mut_slice();
@@ -101,11 +101,11 @@ impl Planes {
         })
     }
 
-    /// The samples of all planes in exchange for memory for the next image, if
-    /// there is no padding between them.
+    /// Takes the samples of all planes in exchange for `memory`, which the next image uses. Only
+    /// possible if there is no padding.
     ///
     /// # Errors
-    /// The memory, if there is padding.
+    /// Returns `memory` if there is padding.
     pub fn take_packed(&mut self, memory: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
         let size = (self.width, self.height);
         let is_packed = self.subsampling.padded(size) == size
@@ -143,7 +143,7 @@ impl Planes {
     }
 }
 
-/// Takes the last column and row off the luma plane that `planes` begins with.
+/// Removes the padding column and row of the luma plane, with which `planes` begins.
 fn crop(planes: &mut Vec<u8>, from_size: (usize, usize), size: (usize, usize)) {
     for y in 0..size.1 {
         planes.copy_within(y * from_size.0..y * from_size.0 + size.0, y * size.0);

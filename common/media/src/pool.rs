@@ -1,14 +1,14 @@
-//! Buffers that come back: what was lent as [`Bytes`] returns here when the
-//! last holder drops it, so a stream allocates only while it starts.
+//! A pool of buffers. A buffer lent as [`Bytes`] returns when its last holder drops it, so a stream
+//! allocates only at its start.
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Buffers kept for reuse: as many as a steady stream has on their way. What a
-/// busy moment needs beyond is freed after it, and memory does not grow.
+/// Most idle buffers that are kept: a steady stream has about this many in use. The rest are freed,
+/// so memory does not grow after a busy moment.
 const MOST_IDLE: usize = 4;
 
-/// Idle buffers of one kind, shared by all clones.
+/// Idle buffers of one kind. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Pool<T> {
     give: Sender<T>,
@@ -23,13 +23,13 @@ impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
         Self { give, take }
     }
 
-    /// An idle buffer with whatever it last held, if there is one.
+    /// Takes an idle buffer with its old content, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<T> {
         self.take.try_recv().ok()
     }
 
-    /// Shares `buffer` without a copy until it is dropped everywhere.
+    /// Shares `buffer` without a copy until its last holder drops it.
     #[must_use]
     pub fn lend(&self, buffer: T) -> Bytes {
         Bytes::from_owner(Lent {
@@ -46,7 +46,7 @@ impl<T: AsRef<[u8]> + Send + 'static> Default for Pool<T> {
 }
 
 impl Pool<Vec<u8>> {
-    /// A buffer of exactly `len` bytes of any content.
+    /// Takes a buffer of exactly `len` bytes with undefined content.
     #[must_use]
     pub fn take_sized(&self, len: usize) -> Vec<u8> {
         let mut buffer = self.take().unwrap_or_default();
@@ -69,7 +69,7 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Lent<T> {
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
         if let Some(buffer) = self.buffer.take() {
-            // Full, or the pool itself is gone: then it is simply freed.
+            // If the pool is full or gone, the buffer is freed.
             let _ = self.home.try_send(buffer);
         }
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lends_the_same_buffer_again_once_all_clones_are_gone() {
+    fn reuses_a_buffer_after_all_clones_are_dropped() {
         let pool = Pool::new();
         let buffer = vec![1_u8, 2, 3];
         let address = buffer.as_ptr();
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_no_more_idle_buffers_than_its_bound() {
+    fn keeps_at_most_the_bound_of_idle_buffers() {
         let pool = Pool::new();
         let lent: Vec<_> = (0..2 * MOST_IDLE).map(|_| pool.lend(vec![0])).collect();
         drop(lent);

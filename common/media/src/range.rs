@@ -1,16 +1,16 @@
-//! Samples as video has them to those of a JPEG: the full range, and the matrix
-//! of BT.601. Written so that the compiler does many at once.
+//! Conversion of video samples to those of a JPEG: full range and the matrix of BT.601. The loops
+//! are written to be vectorised.
 
 use crate::subsampling::Subsampling;
 
-/// Widens planes, of which `luma` samples are luma, to all values.
+/// Expands planes to full range. The first `luma` samples are luma.
 pub(crate) fn to_full_range(planes: &mut [u8], luma: usize) {
     let (luma, chroma) = planes.split_at_mut(luma);
     expand_luma(luma);
     expand_chroma(chroma);
 }
 
-/// By which weights of red and blue luma was made.
+/// The weights of red and blue in luma.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Matrix {
     red: f64,
@@ -18,28 +18,28 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    /// That of HD video.
+    /// HD video.
     pub const BT709: Self = Self {
         red: 0.2126,
         blue: 0.0722,
     };
-    /// That of UHD video.
+    /// UHD video.
     pub const BT2020: Self = Self {
         red: 0.2627,
         blue: 0.0593,
     };
-    /// That of early HD video.
+    /// Early HD video.
     pub const SMPTE240M: Self = Self {
         red: 0.212,
         blue: 0.087,
     };
-    /// That of JPEG and of SD video.
+    /// JPEG and SD video.
     const BT601: Self = Self {
         red: 0.299,
         blue: 0.114,
     };
 
-    /// Red, green and blue of luma and the differences to it.
+    /// Converts luma and colour differences to red, green and blue.
     fn decode(self, [luma, to_blue, to_red]: [f64; 3]) -> [f64; 3] {
         let red = luma + 2.0 * (1.0 - self.red) * to_red;
         let blue = luma + 2.0 * (1.0 - self.blue) * to_blue;
@@ -47,7 +47,7 @@ impl Matrix {
         [red, green, blue]
     }
 
-    /// The way back.
+    /// Converts red, green and blue to luma and colour differences.
     fn encode(self, [red, green, blue]: [f64; 3]) -> [f64; 3] {
         let luma = self.red * red + (1.0 - self.red - self.blue) * green + self.blue * blue;
         let to_blue = (blue - luma) / (2.0 * (1.0 - self.blue));
@@ -55,13 +55,13 @@ impl Matrix {
         [luma, to_blue, to_red]
     }
 
-    /// What planes of full range, made by this matrix, are by that of BT.601.
+    /// Converts planes of full range from this matrix to that of BT.601.
     pub fn to_bt601(self, planes: &mut [u8], subsampling: Subsampling, size: (usize, usize)) {
         let Some((columns, _)) = subsampling.chroma(size.0, size.1) else {
             return;
         };
         let of = |sample| Self::BT601.encode(self.decode(sample)).map(fixed);
-        // Luma counts as it is; a difference changes all three.
+        // Luma keeps its value; the differences change all three.
         let [from_blue, from_red] = [of([0.0, 1.0, 0.0]), of([0.0, 0.0, 1.0])];
         let by = |index: usize| (from_blue[index], from_red[index]);
         let (luma, chroma) = planes.split_at_mut(size.0 * size.1);
@@ -87,41 +87,41 @@ impl Matrix {
     }
 }
 
-/// Bits behind the point of a weight. All weights are below 2.
+/// Fractional bits of a weight. All weights are below 2.
 const FRACTION: u32 = 14;
 
-/// A weight as a number with [`FRACTION`] bits behind the point.
+/// A weight in fixed point, with [`FRACTION`] fractional bits.
 fn fixed(value: f64) -> i16 {
     (value * f64::from(1 << FRACTION)).round() as i16
 }
 
-/// What two differences add up to by their weights, rounded.
+/// The weighted sum of two differences, rounded.
 fn changed((by_blue, by_red): (i16, i16), blue: u8, red: u8) -> i16 {
     let of = |by, sample| i32::from(by) * i32::from(i16::from(sample) - 128);
     ((of(by_blue, blue) + of(by_red, red) + (1 << (FRACTION - 1))) >> FRACTION) as i16
 }
 
-/// 16 to 235 become 0 to 255.
+/// Expands 16 to 235 to 0 to 255.
 pub(crate) fn expand_luma(plane: &mut [u8]) {
     plane
         .iter_mut()
         .for_each(|value| *value = wide_luma(*value));
 }
 
-/// 16 to 240 become 0 to 255, and 128 stays.
+/// Expands 16 to 240 to 0 to 255; 128 stays.
 pub(crate) fn expand_chroma(plane: &mut [u8]) {
     let values = plane.iter_mut();
     values.for_each(|value| *value = wide_chroma(*value));
 }
 
-/// Copies luma and widens it: a row that is written is read no more.
+/// Copies luma and expands it to full range, without reading `to`.
 pub fn copy_luma_wide(from: &[u8], to: &mut [u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = wide_luma(*from);
     }
 }
 
-/// Copies samples of chroma and widens them.
+/// Copies chroma and expands it to full range, without reading `to`.
 pub fn copy_chroma_wide(from: &[u8], to: &mut [u8]) {
     for (to, from) in to.iter_mut().zip(from) {
         *to = wide_chroma(*from);
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_stay_what_they_are_by_another_matrix() {
+    fn converting_the_matrix_keeps_colours() {
         for matrix in [Matrix::BT709, Matrix::BT2020, Matrix::SMPTE240M] {
             for colour in [[200.0, 90.0, 40.0], [30.0, 120.0, 220.0], [128.0; 3]] {
                 let [luma, blue, red] = matrix.encode(colour);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sample_of_every_sampling_becomes_the_nearest_by_another_matrix() {
+    fn converting_the_matrix_rounds_every_sample_to_the_nearest_value() {
         let mut rng = fastrand::Rng::with_seed(7);
         let size = (21, 9);
         for subsampling in [

@@ -1,16 +1,16 @@
-//! Quantisation tables: those of jpegli, which show less than those of T.81,
-//! annex K, at the same bytes.
+//! Quantisation tables of jpegli. At the same bytes, their errors are less visible than those of
+//! the tables of T.81, annex K.
 //!
-//! Source: <https://github.com/google/jpegli>, `lib/jpegli/quant.cc`, where they
-//! are fitted to what people see.
+//! Source: <https://github.com/google/jpegli>, `lib/jpegli/quant.cc`, where they are fitted to
+//! human vision.
 
 use crate::subsampling::Subsampling;
 
-/// The steps of luma and chroma, each in natural order, 1 to 255.
+/// The quantisation steps of luma and chroma, in natural order, 1 to 255.
 pub(crate) type Steps = [[u16; 64]; 2];
 
-/// The tables of a quality from 1 to 100, with which a picture looks as good as
-/// with those of T.81 at that quality.
+/// Returns the tables for a quality from 1 to 100. An image looks as good as with the tables of
+/// T.81 at that quality.
 pub(crate) fn steps(quality: u8, subsampling: Subsampling) -> Steps {
     let distance = distance(quality);
     let (scale, shares) = match subsampling {
@@ -26,8 +26,7 @@ pub(crate) fn steps(quality: u8, subsampling: Subsampling) -> Steps {
     [steps(&LUMA, &[1.0; 64]), steps(&CHROMA, shares)]
 }
 
-/// By how much a picture of this quality may differ from its original; 1 is
-/// what people just do not see.
+/// The distance from the original that a quality permits. 1 is just not visible.
 fn distance(quality: u8) -> f32 {
     let quality = f32::from(quality.clamp(1, 100));
     let percent = if quality < 50.0 {
@@ -43,9 +42,9 @@ fn distance(quality: u8) -> f32 {
     near + (far - near) * (percent - from) / (to - from)
 }
 
-/// The percentage by which libjpeg scales the tables of T.81, and the distance at
-/// which the tables here, with the dead zone, have the same SSIMULACRA2: fitted to
-/// the clips of `tests/benches/encoder.rs` at 4:2:0.
+/// The percentage by which libjpeg scales the tables of T.81, and the distance at which the tables
+/// here, with the dead zone, have the same SSIMULACRA2: fitted to the clips of
+/// `tests/benches/encoder.rs` at 4:2:0.
 const DISTANCES: [(f32, f32); 9] = [
     (0.0, 0.0),
     (16.0, 0.73),
@@ -58,11 +57,11 @@ const DISTANCES: [(f32, f32); 9] = [
     (5_000.0, MOST_DISTANCE),
 ];
 
-/// Where every step is the longest one.
+/// The distance at which every step is the longest.
 const MOST_DISTANCE: f32 = 150.0;
 
-/// The factor of a step. Low frequencies, which show most, grow less once a
-/// picture visibly differs.
+/// The factor of a step. The most visible, low frequencies grow less at distances above
+/// [`VISIBLE`].
 fn by_frequency(distance: f32, at: usize) -> f32 {
     if distance < VISIBLE {
         return distance;
@@ -72,13 +71,13 @@ fn by_frequency(distance: f32, at: usize) -> f32 {
     slow.max(distance / 2.0)
 }
 
-/// From which distance on low frequencies grow less.
+/// Distance from which low frequencies grow less.
 const VISIBLE: f32 = 1.5;
 
-/// What the tables below are multiplied by at distance 1.
+/// Scale of the tables below at distance 1.
 const SCALE: f32 = 1.739_66;
 
-/// The same once more in 4:2:0.
+/// Additional scale at 4:2:0.
 const QUARTER_SCALE: f32 = 1.22;
 
 #[rustfmt::skip]
@@ -93,7 +92,7 @@ const LUMA: [f32; 64] = [
     3.870, 4.035, 4.237, 4.606, 5.485, 6.087, 5.404, 4.378,
 ];
 
-/// One table for both of chroma: RTP has no third (RFC 2435, 3.1.8).
+/// One table for both chroma components: RTP has no third (RFC 2435, 3.1.8).
 #[rustfmt::skip]
 const CHROMA: [f32; 64] = [
     2.922, 4.498, 7.356, 6.584, 8.536,  8.799,  9.188,   9.483,
@@ -106,7 +105,7 @@ const CHROMA: [f32; 64] = [
     9.483, 8.380, 8.679, 8.363, 8.053, 64.251, 83.353, 114.892,
 ];
 
-/// What is left of a step of chroma where a sample stands for four pixels.
+/// The part of a chroma step that remains where a sample covers four pixels.
 #[rustfmt::skip]
 const QUARTER_SHARES: [f32; 64] = [
     0.4093, 0.3209, 0.3477, 0.3333, 0.3144, 0.2823, 0.3214, 0.3354,
@@ -119,7 +118,7 @@ const QUARTER_SHARES: [f32; 64] = [
     0.3354, 0.3445, 0.3484, 0.3839, 0.3836, 0.0726, 0.0553, 0.3368,
 ];
 
-/// The power of the distance that a step grows by.
+/// The exponent of the distance by which a step grows.
 #[rustfmt::skip]
 const GROWTH: [f32; 64] = [
     1.00, 0.51, 0.67, 0.74, 1.00, 1.00, 1.00, 1.00,
@@ -137,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_better_quality_has_no_longer_step() {
+    fn steps_do_not_grow_with_quality() {
         for subsampling in [Subsampling::Yuv420, Subsampling::Yuv422, Subsampling::Gray] {
             for quality in 2..=100 {
                 let better = steps(quality, subsampling);

@@ -1,43 +1,42 @@
-//! How much chroma there is.
+//! Chroma subsampling.
 
 use turbojpeg::Subsamp;
 
-/// How many luma samples share one of chroma, as libjpeg and Y4M name it.
+/// How many luma samples share a chroma sample; names as in libjpeg and Y4M.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Subsampling {
-    /// 4:2:0: two columns and two rows share one.
+    /// 4:2:0: two columns and two rows share a sample.
     #[default]
     Yuv420,
-    /// 4:2:2: two columns share one.
+    /// 4:2:2: two columns share a sample.
     Yuv422,
-    /// 4:4:4: each has its own.
+    /// 4:4:4: every pixel has its own sample.
     Yuv444,
-    /// 4:1:1: four columns share one.
+    /// 4:1:1: four columns share a sample.
     Yuv411,
-    /// There is no chroma.
+    /// No chroma.
     Gray,
 }
 
 impl Subsampling {
-    /// Width and height of each of the two chroma planes of an image, if there
-    /// are any.
+    /// Width and height of each chroma plane of an image, if there is chroma.
     #[must_use]
     pub fn chroma(self, width: usize, height: usize) -> Option<(usize, usize)> {
         let (across, down) = self.step();
         (self != Self::Gray).then(|| (width.div_ceil(across), height.div_ceil(down)))
     }
 
-    /// Bytes of all planes of an image, none of them padded.
+    /// Bytes of all planes of an image without padding.
     #[must_use]
     pub fn bytes(self, width: usize, height: usize) -> usize {
         let (chroma_width, chroma_height) = self.chroma(width, height).unwrap_or((0, 0));
         width * height + 2 * chroma_width * chroma_height
     }
 
-    /// The planes in `planes` with their width and height.
+    /// Splits `planes` into planes, each with its width and height.
     ///
     /// # Panics
-    /// Where `planes` is shorter than [`bytes`](Self::bytes).
+    /// If `planes` is shorter than [`bytes`](Self::bytes).
     pub fn split(
         self,
         width: usize,
@@ -55,8 +54,7 @@ impl Subsampling {
         std::iter::once((luma, width, height)).chain(chroma.into_iter().flatten())
     }
 
-    /// The size at which libjpeg-turbo reads and writes a luma plane: it goes
-    /// with whole chroma samples, so it can be larger than the image.
+    /// The size of a luma plane in libjpeg-turbo. It is padded to whole chroma samples.
     pub(crate) fn padded(self, (width, height): (usize, usize)) -> (usize, usize) {
         let (across, down) = self.step();
         (
@@ -65,7 +63,7 @@ impl Subsampling {
         )
     }
 
-    /// Luma samples across and down for one of chroma.
+    /// Luma samples across and down that share a chroma sample.
     pub(crate) fn step(self) -> (usize, usize) {
         match self {
             Self::Yuv420 => (2, 2),
@@ -75,7 +73,7 @@ impl Subsampling {
         }
     }
 
-    /// That of a JPEG; `None` for the rare kinds that are not here.
+    /// The subsampling of a JPEG; `None` for the rare kinds that have no variant.
     pub(crate) fn of_jpeg(subsamp: Subsamp) -> Option<Self> {
         match subsamp {
             Subsamp::Sub2x2 => Some(Self::Yuv420),
@@ -103,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_chroma_up_for_odd_sizes() {
+    fn rounds_chroma_up_at_odd_sizes() {
         assert_eq!(Subsampling::Yuv420.bytes(5, 3), 15 + 2 * 3 * 2);
         assert_eq!(Subsampling::Yuv422.bytes(5, 3), 15 + 2 * 3 * 3);
         assert_eq!(Subsampling::Yuv411.bytes(5, 3), 15 + 2 * 2 * 3);

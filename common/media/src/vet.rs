@@ -1,55 +1,55 @@
-//! What is missing of a JPEG, pixels aside.
+//! Finds missing data in a JPEG without decoding it to pixels.
 
 use framegram_common::jpeg::scan::{self, Coverage};
 use framegram_common::jpeg::{JpegHeader, Process, slice_starts};
 
 use crate::error::Undecodable;
 
-/// Complete frames in a row after which a stream is taken as steady.
+/// Complete frames in a row that make a stream steady.
 const PROOF: u32 = 16;
 
-/// Of a steady stream one in this many is read to its end: that takes as long as
-/// half of decoding it.
+/// In a steady stream, one frame in this many is read to its end. That takes half as long as
+/// decoding it.
 const SAMPLE: u32 = 8;
 
-/// One that is shorter than the others by more than one part in this many and one
-/// more is read too: that much of it may be missing.
+/// A frame is also read if it is shorter than the mean by more than one part in `SHORTER + 1`: that
+/// much may be missing.
 const SHORTER: usize = 15;
 
-/// An end of image, which a device that breaks off does not write.
+/// End of image. A device that breaks off does not write it.
 const END: [u8; 2] = [0xff, 0xd9];
 
-/// Looks for what is missing of a JPEG. `vouched`: a checksum says that it is as
-/// it was sent; then it owes to its source what is odd, and is looked at for its
-/// end. Others have to be such as an encoder makes.
+/// Checks that nothing is missing from a JPEG. `vouched`: a checksum proves that it arrived as
+/// sent. Then the source made whatever is odd about it, and only its end is checked. Otherwise its
+/// coded data must be complete and valid.
 ///
 /// # Errors
-/// Where something is missing.
+/// If something is missing.
 pub fn vet(jpeg: &[u8], vouched: bool) -> Result<(), Undecodable> {
     if vouched {
         check_coverage(jpeg)
     } else if scan::may_be_complete(jpeg) {
         Ok(())
     } else {
-        Err(Undecodable("its coded data are damaged".into()))
+        Err(Undecodable("its coded data are corrupt".into()))
     }
 }
 
-/// Looks at the frames of one stream for their end: at all of them until it is
-/// steady, then at those that look unlike the others, and at some.
+/// Checks the ends of a stream's frames: of all until the stream is steady, then of a sample and of
+/// those that look unlike the others.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vetter {
     /// Complete frames in a row.
     steady: u32,
-    /// Their mean length in bytes, of late.
+    /// Moving average of their length in bytes.
     mean: usize,
 }
 
 impl Vetter {
-    /// Looks at the next frame.
+    /// Checks the next frame.
     ///
     /// # Errors
-    /// Where more than a row of blocks is missing at its end.
+    /// If more than one row of blocks is missing at its end.
     pub fn vet(&mut self, jpeg: &[u8]) -> Result<(), Undecodable> {
         let is_usual = self.steady >= PROOF
             && !self.steady.is_multiple_of(SAMPLE)
@@ -79,11 +79,11 @@ pub(crate) fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
     match Coverage::of(jpeg) {
         Some(coverage) if coverage.is_complete() => Ok(()),
         Some(Coverage { missing_rows, .. }) => Err(Undecodable(format!(
-            "it ends early: {missing_rows} rows of blocks are missing"
+            "it ends early, and {missing_rows} rows of blocks are missing"
         ))),
-        // What of these is missing cannot be told.
+        // For these processes, missing data cannot be found.
         None if JpegHeader::parse(jpeg).is_ok_and(|header| is_unread(&header)) => Ok(()),
-        None => Err(Undecodable("its headers make no sense".into())),
+        None => Err(Undecodable("its headers are not valid".into())),
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
         for _ in 0..100 {
             vetter.vet(&whole).unwrap();
         }
-        // The longest that lacks too much, with an end that a device supplies.
+        // The longest one that is rejected, with the end marker that a device adds.
         let cut = |percent: usize| [&whole[..whole.len() * percent / 100], &END].concat();
         let mut cuts = (50..100).rev().map(cut);
         let cut = cuts.find(|cut| check_coverage(cut).is_err()).unwrap();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn in_a_steady_stream_every_eighth_jpeg_is_read() {
         let whole = jpeg(2);
-        // As long as the others, and the end is none of coded data.
+        // As long as the others, with the end marker, but without half of the coded data.
         let mut cut = whole.to_vec();
         let len = cut.len();
         cut[len / 2..len - 2].fill(0);

@@ -1,27 +1,27 @@
-//! Images as a window takes them.
+//! Images in the pixel format of a window.
 
 use turbojpeg::{Compressor, Image, PixelFormat};
 
 use crate::error::CodecError;
 use crate::subsampling::Subsampling;
 
-/// An image as a window takes it: one word a pixel, `0xXXRRGGBB`, row by row. The
-/// upper byte means nothing.
+/// An image in the pixel format of a window: one word a pixel, `0xXXRRGGBB`, row by row. The upper
+/// byte is ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XrgbImage {
     /// `width * height` words.
     pub pixels: Vec<u32>,
-    /// In pixels.
+    /// Width in pixels.
     pub width: usize,
-    /// In pixels.
+    /// Height in pixels.
     pub height: usize,
 }
 
 impl XrgbImage {
-    /// A JPEG of this image, of `quality` 1 to 100.
+    /// Encodes this image as a JPEG of `quality` 1 to 100.
     ///
     /// # Errors
-    /// When libjpeg-turbo refuses it, as it does an image without pixels.
+    /// If libjpeg-turbo refuses it, for example an image without pixels.
     pub fn to_jpeg(&self, quality: u8, subsampling: Subsampling) -> Result<Vec<u8>, CodecError> {
         let mut compressor = Compressor::new()?;
         compressor.set_quality(i32::from(quality))?;
@@ -40,7 +40,7 @@ impl XrgbImage {
 /// Bytes of one pixel.
 pub(crate) const WORD: usize = size_of::<u32>();
 
-/// The order of bytes that makes `0x00RRGGBB` of a word.
+/// The byte order of the word `0x00RRGGBB`.
 pub(crate) const WORD_FORMAT: PixelFormat = if cfg!(target_endian = "little") {
     PixelFormat::BGRX
 } else {
@@ -53,7 +53,7 @@ mod tests {
     use crate::decoder::{Decoder, Reduction};
 
     #[test]
-    fn has_the_same_colours_in_its_jpeg() {
+    fn keeps_its_colours_in_a_jpeg() {
         let image = XrgbImage {
             pixels: vec![0x00C8_5A28; 33 * 19],
             width: 33,

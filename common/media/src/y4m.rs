@@ -1,6 +1,5 @@
-//! Y4M (`YUV4MPEG2`): a header line, then the planes of each frame behind a line
-//! that begins with FRAME. The header states one size, subsampling and rate for
-//! all frames.
+//! Y4M (`YUV4MPEG2`): a header line, then the planes of each frame after a line that begins with
+//! FRAME. The header states one size, subsampling and rate for all frames.
 
 use std::fmt;
 use std::io::{self, BufRead, Read, Write};
@@ -12,73 +11,72 @@ use crate::planes::Planes;
 use crate::range;
 use crate::subsampling::Subsampling;
 
-/// What a Y4M begins with.
+/// The first bytes of a Y4M.
 pub const Y4M_START: &[u8] = b"YUV4MPEG2 ";
 
-/// The longest line that is read: FFmpeg writes under 100 bytes.
+/// Longest line that is read. FFmpeg writes less than 100 bytes.
 const MAX_LINE: usize = 1024;
 
-/// The highest rate that is believed, in frames per second.
+/// Highest plausible rate, in frames per second.
 const MAX_RATE: f64 = 1000.0;
 
-/// What the first line says.
+/// The fields of the header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Y4mHeader {
     /// Width in pixels.
     pub width: usize,
     /// Height in pixels.
     pub height: usize,
-    /// Frames a second as a fraction, where it says.
+    /// Frames per second as a fraction, if stated.
     pub rate: Option<(u32, u32)>,
-    /// Which planes there are, once they are [made](Self::to_planes).
+    /// The planes that [`to_planes`](Self::to_planes) makes.
     pub subsampling: Subsampling,
-    /// Rows of those chroma planes that one row in the file stands for: more than
-    /// 1 for 4:1:0 and 4:4:0.
+    /// Rows of those chroma planes for each row in the file: more than 1 for 4:1:0 and 4:4:0.
     pub chroma_rows: usize,
-    /// Bits of a sample; more than 8 take two bytes, the lower one first.
+    /// Bits of a sample. A sample of more than 8 bits takes two bytes, little-endian.
     pub bits: u8,
-    /// Whether a plane of transparency lies behind the others.
+    /// Whether an alpha plane follows the others.
     pub has_alpha: bool,
-    /// Width and height of a pixel, as a fraction.
+    /// Aspect ratio of a pixel, width and height.
     pub aspect: (i32, i32),
-    /// Whether all values are used, not 16 to 235 and 16 to 240.
+    /// Full range (0 to 255), not limited range (luma 16 to 235, chroma 16 to 240).
     pub full_range: bool,
 }
 
-/// Why a Y4M is not read.
+/// Why a Y4M cannot be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Y4mError {
-    /// It does not begin like one.
+    /// The input does not begin with a Y4M header.
     #[error("this is not a Y4M header")]
     NotY4m,
-    /// It has no width or no height that makes sense.
+    /// Width or height is missing, zero or not a number.
     #[error("the Y4M header has no size")]
     NoSize,
-    /// Its frames have more than [`MAX_PIXELS`].
-    #[error("its frames of {0}x{1} are larger than is taken, {MAX_PIXELS} pixels")]
+    /// A frame has more than [`MAX_PIXELS`].
+    #[error("frames of {0}x{1} are too large: the limit is {MAX_PIXELS} pixels")]
     TooLarge(usize, usize),
-    /// One that is not known.
+    /// The colour space is not supported.
     #[error(
-        "Y4M of kind C{} is not taken; with ffmpeg, type -pix_fmt yuv420p",
+        "the Y4M colour space C{} is not supported; with ffmpeg, add -pix_fmt yuv420p",
         .0.escape_debug()
     )]
     Kind(String),
-    /// Longer than any program writes it.
-    #[error("a line of it does not end")]
+    /// A line is longer than any program writes it.
+    #[error("a line of the Y4M is longer than {MAX_LINE} bytes")]
     EndlessLine,
-    /// Something else is where a frame should begin.
-    #[error("it does not begin with FRAME")]
+    /// Something else stands where a frame should begin.
+    #[error("a frame of the Y4M does not begin with FRAME")]
     NotAFrame,
-    /// It was cut off within the header or a frame.
-    #[error("it ends within {0}")]
+    /// The input ends within the header or a frame.
+    #[error("the Y4M ends within {0}")]
     CutOff(&'static str),
     /// The input cannot be read.
     #[error("reading failed")]
     Io(#[from] io::Error),
 }
 
-/// Reads frames, one after another.
+/// Reads the frames of a Y4M.
 pub struct Y4mReader<R> {
     input: R,
     header: Y4mHeader,
@@ -86,26 +84,22 @@ pub struct Y4mReader<R> {
 
 impl<R: BufRead> Y4mReader<R> {
     /// Reads the header.
-    ///
-    /// # Errors
-    /// Where it is none, or of a kind that is not taken.
     pub fn new(mut input: R) -> Result<Self, Y4mError> {
         let line = read_line(&mut input, "its header")?.ok_or(Y4mError::CutOff("its header"))?;
         let header = Y4mHeader::parse(&line)?;
         Ok(Self { input, header })
     }
 
-    /// What the first line says.
+    /// The header of the next frame.
     pub fn header(&self) -> &Y4mHeader {
         &self.header
     }
 
-    /// Goes to the planes of the next frame; `false` at the end. Where one Y4M
-    /// follows another in the same input, [`header`](Self::header) is that of the
-    /// next frame from then on.
+    /// Advances to the planes of the next frame. Returns false at the end. If the input continues
+    /// with another Y4M, [`header`](Self::header) returns its header from then on.
     ///
     /// # Errors
-    /// Where the input cannot be read, is no Y4M any more or ends within a line.
+    /// If the input cannot be read, is not a Y4M or ends within a line.
     pub fn next_frame(&mut self) -> Result<bool, Y4mError> {
         while let Some(line) = read_line(&mut self.input, "a frame")? {
             let parameters = line.strip_prefix(b"FRAME");
@@ -121,11 +115,11 @@ impl<R: BufRead> Y4mReader<R> {
         Ok(false)
     }
 
-    /// Reads the planes of the frame that [`next_frame`](Self::next_frame) went to,
-    /// as long as [`frame_bytes`](Y4mHeader::frame_bytes).
+    /// Reads the planes of the frame that [`next_frame`](Self::next_frame) advanced to; `planes`
+    /// has the length [`frame_bytes`](Y4mHeader::frame_bytes).
     ///
     /// # Errors
-    /// Where the input cannot be read or ends within the frame.
+    /// If the input cannot be read or ends within the frame.
     pub fn read_planes(&mut self, planes: &mut [u8]) -> Result<(), Y4mError> {
         match self.input.read_exact(planes) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -137,10 +131,7 @@ impl<R: BufRead> Y4mReader<R> {
 }
 
 impl Y4mHeader {
-    /// Understands the first line, without its end.
-    ///
-    /// # Errors
-    /// Where it is not a header, or one of a kind that is not taken.
+    /// Parses the header line, without its line end.
     pub fn parse(line: &[u8]) -> Result<Self, Y4mError> {
         let line = std::str::from_utf8(line).map_err(|_| Y4mError::NotY4m)?;
         let mut words = line.trim_end_matches('\r').split(' ');
@@ -176,7 +167,7 @@ impl Y4mHeader {
                 Some('X') if value.starts_with("COLORRANGE=") => {
                     header.full_range = value == "COLORRANGE=FULL";
                 }
-                // MJPEG tools said it like this before there was a word of its own.
+                // MJPEG tools wrote the colour space like this before it had a tag of its own.
                 Some('X') => older_kind = value.strip_prefix("YSCSS=").or(older_kind),
                 _ => {}
             }
@@ -192,7 +183,7 @@ impl Y4mHeader {
         }
     }
 
-    /// Bytes of each frame.
+    /// Bytes of a frame in the file.
     #[must_use]
     pub fn frame_bytes(&self) -> usize {
         let alpha = if self.has_alpha {
@@ -204,22 +195,21 @@ impl Y4mHeader {
         samples * if self.bits > 8 { 2 } else { 1 }
     }
 
-    /// Samples of a frame without those of transparency.
+    /// Samples of a frame in the file, without alpha.
     fn stored_samples(&self) -> usize {
         let chroma = self.subsampling.chroma(self.width, self.height);
         let (width, height) = chroma.unwrap_or((0, 0));
         self.width * self.height + 2 * width * height.div_ceil(self.chroma_rows)
     }
 
-    /// Frames a second, where it says.
+    /// Frames per second, if stated.
     #[must_use]
     pub fn frame_rate(&self) -> Option<f64> {
         let (over, under) = self.rate?;
         Some(f64::from(over) / f64::from(under))
     }
 
-    /// Makes the bytes of a frame planes as a JPEG has them: 8 bits, all values
-    /// used, no transparency.
+    /// Converts the bytes of a frame to the planes of a JPEG: 8 bits, full range, no alpha.
     pub fn to_planes(&self, frame: &mut Vec<u8>) {
         if self.bits > 8 {
             let shift = self.bits - 8;
@@ -249,7 +239,7 @@ impl Y4mHeader {
         *frame = planes;
     }
 
-    /// Understands the kind of planes: sampling, then what it has besides.
+    /// Parses the colour space: the subsampling, then the variant or bit depth.
     fn set_kind(&mut self, kind: &str) -> Result<(), Y4mError> {
         let unknown = || Y4mError::Kind(kind.into());
         let name = if kind.starts_with("mono") { 4 } else { 3 };
@@ -277,7 +267,7 @@ impl Y4mHeader {
     }
 }
 
-/// The line as it is written, with its end.
+/// The header line with its line end.
 impl fmt::Display for Y4mHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "YUV4MPEG2 W{} H{}", self.width, self.height)?;
@@ -299,13 +289,10 @@ impl fmt::Display for Y4mHeader {
     }
 }
 
-/// What stands before the planes of a frame.
+/// The line before the planes of a frame.
 pub const FRAME: &[u8] = b"FRAME\n";
 
 /// Writes the planes of an image as a frame.
-///
-/// # Errors
-/// Those of `out`.
 pub fn write_frame(planes: &Planes, out: &mut impl Write) -> io::Result<()> {
     out.write_all(FRAME)?;
     planes.rows().try_for_each(|row| out.write_all(row))
@@ -323,7 +310,7 @@ fn parse_rate(text: &str) -> Option<(u32, u32)> {
     (rate > 0.0 && rate <= MAX_RATE).then_some((over, under))
 }
 
-/// A line without its end; `None` at the end of the input.
+/// Reads a line, without its line end; `None` at the end of the input.
 fn read_line(input: &mut impl BufRead, what: &'static str) -> Result<Option<Vec<u8>>, Y4mError> {
     let mut line = Vec::new();
     let read = input

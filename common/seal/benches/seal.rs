@@ -1,4 +1,4 @@
-//! The cost of a key: packets sealed and opened, on one processor.
+//! The cost of a key: seals and opens packets on one processor.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // it measures time
 
@@ -11,10 +11,10 @@ use framegram_common::wire::DEFAULT_DATAGRAM;
 use framegram_common::wire::native::{HEADER, Header, Packet, SenderReport, TAG, Tables};
 use framegram_seal::{Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
-/// Packets per measurement.
+/// Packets of a measurement.
 const PACKETS: u64 = 200_000;
 
-/// Packets that are sealed together, like those of a frame.
+/// Packets sealed together, like those of a frame.
 const BATCH: u64 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -56,15 +56,14 @@ fn measure(suite: Suite) -> Result<(f64, f64), Box<dyn Error>> {
     Ok((each(sealing), each(opening)))
 }
 
-/// Nanoseconds of a packet, in the median batch: others may have waited for the
-/// processor.
+/// Nanoseconds per packet in the median batch. Other batches may have waited for the processor.
 fn each(mut batches: Vec<Duration>) -> f64 {
     batches.sort_unstable();
     let median = batches.get(batches.len() / 2);
     median.map_or(0.0, |batch| batch.as_nanos() as f64 / BATCH as f64)
 }
 
-/// A packet that is as long as one of a frame, when it is sealed.
+/// A packet with the length of a packet of a frame once it is sealed.
 fn packet(number: u64) -> Vec<u8> {
     let header = &[0x5a; DEFAULT_DATAGRAM][..DEFAULT_DATAGRAM - TAG - HEADER - 4];
     let tables = Tables {

@@ -1,4 +1,4 @@
-//! A viewer that connects: it agrees with the sender on keys of its own.
+//! The viewer's side of connecting: it agrees with the sender on keys of its own.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use crate::keys::Suite;
 use crate::session::{Messages, Place, Session, Sessions};
 use crate::trials::Trials;
 
-/// Handshakes that are finished in a second: each takes some 0.1 ms, and is with
-/// somebody who has the key.
+/// Handshakes finished in a second. Each takes about 0.1 ms, and the other side has proved to have
+/// the key.
 const HANDSHAKES: u32 = 50;
 
-/// The handshakes of a viewer, and what comes of them.
+/// The handshakes of a viewer and the resulting sessions.
 #[derive(Debug)]
 pub(crate) struct Connecting {
     psk: Psk,
     viewer: u64,
     ephemerals: Ephemerals,
-    /// The handshake that no session is in use of yet.
+    /// The handshake whose session is not in use yet.
     asking: Option<Asking>,
     sessions: Sessions,
     handshakes: Trials,
@@ -38,7 +38,7 @@ impl Connecting {
         }
     }
 
-    /// The message that asks for keys: the same until they are in use.
+    /// Returns the request for keys. It stays the same until they are in use.
     pub(crate) fn ask(&mut self) -> Option<[u8; HANDSHAKE]> {
         if self.asking.is_none() {
             let ephemeral = self.ephemerals.draw()?;
@@ -47,7 +47,7 @@ impl Connecting {
         self.asking.as_ref().map(Asking::message)
     }
 
-    /// Takes that a sender serves this viewer, with its message.
+    /// Takes the answer of a sender that serves this viewer.
     pub(crate) fn accept(
         &mut self,
         stream: u32,
@@ -82,8 +82,8 @@ impl Connecting {
         self.sessions.push(session);
     }
 
-    /// Appends a packet for a stream as a sealed one: with the newest keys, by which
-    /// the sender learns that this viewer has them.
+    /// Seals a packet for a stream and appends it. The newest keys seal it, which proves to the
+    /// sender that this viewer has them.
     pub(crate) fn seal(
         &mut self,
         packet: (&Envelope, &[u8]),
@@ -103,9 +103,6 @@ impl Connecting {
     }
 
     /// Opens what a sender has sealed with the keys of a session.
-    ///
-    /// # Errors
-    /// Why it is not taken.
     pub(crate) fn open(
         &mut self,
         envelope: &Envelope,

@@ -1,5 +1,4 @@
-//! What the fuzzer runs: everything that sealed packets go through, with a key that
-//! it knows. `common/fuzz` hands it to libFuzzer.
+//! The fuzz target of sealed packets. It knows the key. `common/fuzz` runs it under libFuzzer.
 
 pub mod srtp;
 
@@ -15,21 +14,21 @@ use framegram_common::wire::native::{
 
 use crate::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
-/// The most operations of one run.
+/// Most operations of one run.
 const MAX_OPERATIONS: usize = 200;
 
-/// The most datagrams that are kept to be sent again.
+/// Most datagrams kept for replay.
 const MAX_KEPT: usize = 16;
 
-/// The viewers: the first one stays where it is sent to, the others connect.
+/// The viewers. The first has a fixed destination, the others connect.
 const VIEWERS: usize = 3;
 
-/// The destinations behind the first one are those of viewers that connect.
+/// The destinations after the first belong to viewers that connect.
 const FIRST: u16 = 1;
 
 const STREAM: u32 = 7;
 
-/// Bytes as choices: where they end, every choice is the first one.
+/// Bytes as choices. After their end, every choice is the first one.
 struct Choices<'a>(&'a [u8]);
 
 impl Choices<'_> {
@@ -47,23 +46,23 @@ impl Choices<'_> {
     }
 }
 
-/// Both sides, and what was sealed last.
+/// Both sides, and the datagrams sealed last.
 struct Scene {
     sender: SenderSeal,
     viewers: Vec<ViewerSeal>,
     kept: Vec<Vec<u8>>,
-    /// What was opened: everything is at most once.
+    /// The datagrams opened so far. Each may be opened only once.
     opened: BTreeSet<Vec<u8>>,
-    /// Of each channel of each destination, and of each viewer.
+    /// The next number of all packets.
     number: u64,
     now: Duration,
 }
 
-/// Runs a sender, a viewer that it sends to and two that connect. Bytes choose who
-/// seals what, what of it arrives where, and what is changed on the way.
+/// Runs a sender, a viewer with a fixed destination and two that connect. The bytes choose who
+/// seals what, what arrives where, and what is changed on the way.
 ///
 /// # Panics
-/// Where the bytes show a bug.
+/// If the bytes reveal a bug.
 pub fn run(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let mut scene = Scene::new(Suite::ALL[choices.below(2)]);
@@ -128,7 +127,7 @@ impl Scene {
         }
     }
 
-    /// Hands a datagram to one of the viewers, or to the sender.
+    /// Delivers a datagram to one of the viewers, or to the sender.
     fn deliver(&mut self, datagram: &[u8], to: usize) {
         let from = SocketAddr::from(([192, 0, 2, to as u8], 5_005));
         let mut packet = datagram.to_vec();
@@ -139,12 +138,15 @@ impl Scene {
         let Ok(length) = opened else {
             return;
         };
-        let envelope = Envelope::of_sealed(datagram).expect("it was opened");
+        let envelope = Envelope::of_sealed(datagram).expect("it is sealed");
         assert!(length >= HEADER && length < datagram.len());
         let _ = Packet::decode_by(&packet[..length], Integrity::Tag);
-        // Whoever asks, and is answered, is asked to prove the address again.
+        // Requests and their answers may repeat: the viewer then must prove its address again.
         if !envelope.connects && envelope.destination != NO_DESTINATION {
-            assert!(self.opened.insert(datagram.to_vec()), "it was taken before");
+            assert!(
+                self.opened.insert(datagram.to_vec()),
+                "it was opened before"
+            );
         }
     }
 
@@ -169,14 +171,14 @@ impl Scene {
         }
     }
 
-    /// Any body, of any kind, sealed by the sender.
+    /// The sender seals a packet of any kind with any body.
     fn send_body(&mut self, choices: &mut Choices<'_>) {
         let (kind, destination) = (choices.below(32), choices.below(4));
         let header = self.header(Channel::Control, destination as u16);
         let packet = Packet::SenderReport(SenderReport::default());
         let mut clear = with_body(&packet, &header, kind as u8, choices.bytes());
         if choices.below(2) == 1 {
-            // As if there were no other destination.
+            // As if it had no destination.
             clear[2..4].copy_from_slice(&NO_DESTINATION.to_be_bytes());
         }
         let mut sealed = Vec::new();
@@ -184,7 +186,7 @@ impl Scene {
         self.keep(sealed);
     }
 
-    /// The same by a viewer.
+    /// A viewer seals a packet of any kind with any body.
     fn answer_body(&mut self, choices: &mut Choices<'_>) {
         let (viewer, kind) = (choices.below(VIEWERS), choices.below(32));
         let header = self.header(Channel::Control, 0);
@@ -253,9 +255,8 @@ mod tests {
         try_all("sealed", run);
     }
 
-    /// A run in which viewers connect, and packets of both sides arrive.
     #[test]
-    fn its_choices_lead_through_a_handshake_into_a_session() {
+    fn choices_lead_through_a_handshake_into_a_session() {
         let mut scene = Scene::new(Suite::best());
         scene.ask(1);
         scene.accept(1, 2);

@@ -1,5 +1,4 @@
-//! Viewers that come by themselves, at the sender: each has keys of its own, which a
-//! handshake has agreed on.
+//! The sender's side of viewers that connect: a handshake gives each its own keys.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
@@ -12,29 +11,27 @@ use crate::keys::Suite;
 use crate::session::{Messages, Place, Session, Sessions};
 use crate::trials::Trials;
 
-/// Handshakes in a second: each takes some 0.1 ms, and is for somebody who has the
-/// key and an address.
+/// Handshakes a second. Each takes about 0.1 ms, and only viewers with the key and a proved address
+/// get one.
 const HANDSHAKES: u32 = 200;
 
-/// Messages of viewers that the state machine has yet to say something to: it keeps
-/// no more answers.
+/// Messages of viewers that the state machine has not answered yet. It keeps no more answers.
 const MAX_ASKED: usize = 16;
 
-/// Messages that are not taken again, since their sessions have been in use: as many
-/// as there may be while a cookie is valid.
+/// Messages that are refused because their sessions have been used: as many as there can be while a
+/// cookie is valid.
 const MAX_SPENT: usize = 20 * HANDSHAKES as usize;
 
-/// Viewers that come by themselves. There are no more of them than the state machine
-/// has destinations.
+/// The viewers that connect. There are at most as many as the state machine has destinations.
 #[derive(Debug)]
 pub(crate) struct Guests {
     psk: Psk,
-    /// Their first destination: what is sent to one before it is for anybody with
-    /// the key.
+    /// Their first destination. What is sent to a destination below can be opened with the shared
+    /// key.
     first: u16,
     ephemerals: Ephemerals,
     asked: VecDeque<(u64, [u8; HANDSHAKE])>,
-    /// By viewer.
+    /// Their sessions, by viewer.
     guests: HashMap<u64, Guest>,
     viewers: BTreeMap<u16, u64>,
     spent: VecDeque<[u8; HANDSHAKE]>,
@@ -61,16 +58,13 @@ impl Guests {
         }
     }
 
-    /// Whether a destination is one of theirs.
+    /// Whether a destination belongs to a viewer that connects.
     pub(crate) fn has(&self, destination: u16) -> bool {
         destination >= self.first
     }
 
-    /// Takes the message of a viewer that asks for the stream. The state machine
-    /// says whether it is accepted: nothing is agreed on before that.
-    ///
-    /// # Errors
-    /// Why it is not taken.
+    /// Takes the message of a viewer that asks for the stream. Nothing is agreed on until the state
+    /// machine accepts the viewer.
     pub(crate) fn ask(&mut self, viewer: u64, message: [u8; HANDSHAKE]) -> Result<(), Refusal> {
         if self.spent.contains(&message) {
             return Err(Refusal::Replayed);
@@ -86,7 +80,8 @@ impl Guests {
         Ok(())
     }
 
-    /// The answer to a viewer that is accepted: the same to the same message.
+    /// Returns the handshake message for a viewer that is accepted. The same request gets the same
+    /// answer.
     pub(crate) fn accept(
         &mut self,
         stream: u32,
@@ -123,8 +118,7 @@ impl Guests {
         Some(answer)
     }
 
-    /// The guest that a viewer is at a destination, where no other one is from now
-    /// on.
+    /// Gives a destination to a viewer. Another viewer that had it loses its keys.
     fn settle(&mut self, viewer: u64, destination: u16) -> &mut Guest {
         if let Some(other) = self.viewers.insert(destination, viewer)
             && other != viewer
@@ -143,31 +137,28 @@ impl Guests {
         guest
     }
 
-    /// Forgets the keys of a viewer that is served no more.
+    /// Forgets the keys of a viewer that is no longer served.
     pub(crate) fn forget(&mut self, destination: u16) {
         if let Some(viewer) = self.viewers.remove(&destination) {
             self.guests.remove(&viewer);
         }
     }
 
-    /// Goes on with other keys.
+    /// Advances to the next keys.
     pub(crate) fn turn(&mut self, now: Duration) {
         for guest in self.guests.values_mut() {
             guest.sessions.iter_mut().for_each(|it| it.turn(now));
         }
     }
 
-    /// The session that what goes to a destination is sealed with: the newest of
-    /// which the viewer has shown that it has it too.
+    /// The session that seals packets to a destination: the newest that the viewer has proved to
+    /// have.
     pub(crate) fn session(&mut self, destination: u16) -> Option<&mut Session> {
         let viewer = self.viewers.get(&destination)?;
         self.guests.get_mut(viewer)?.sessions.proved()
     }
 
     /// Opens what a viewer has sealed with the keys of a session.
-    ///
-    /// # Errors
-    /// Why it is not taken.
     pub(crate) fn open(
         &mut self,
         viewer: u64,

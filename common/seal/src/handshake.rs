@@ -1,8 +1,7 @@
-//! The handshake of a viewer that connects: Noise NNpsk0
-//! (<https://noiseprotocol.org/noise.html>), by which both sides agree on a secret
-//! that nobody can find out later from the key and what was sent.
+//! The handshake of a viewer that connects: Noise NNpsk0 (<https://noiseprotocol.org/noise.html>).
+//! Both sides agree on a secret that later cannot be derived from the key and a recording.
 //!
-//! The viewer's message rides in its connect, the sender's in the accept.
+//! The viewer's message is part of its connect, the sender's part of its accept.
 
 use framegram_common::wire::native::{HANDSHAKE, SALT};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
@@ -15,40 +14,39 @@ use zeroize::Zeroizing;
 use crate::keys::{StartKeys, expand};
 use crate::secret::Secret;
 
-/// Curves, cipher and hash of the handshake: none is chosen by anybody.
+/// Curve, cipher and hash of the handshake. They are not negotiated.
 const PROTOCOL: &str = "Noise_NNpsk0_25519_ChaChaPoly_SHA256";
 
-/// What the handshake's key is expanded with.
+/// Context of the pre-shared key.
 const PSK_LABEL: &[u8] = b"framegram 1 handshake";
 
-/// What begins the prologue; the viewer's number follows.
+/// Prefix of the prologue. The viewer's number follows.
 const PROLOGUE: &[u8] = b"framegram 1";
 
-/// What private keys are expanded with.
+/// Context of private keys.
 const EPHEMERAL_LABEL: &[u8] = b"framegram 1 ephemeral";
 
-/// Bytes of a private key, of a hash and of the key that both sides share.
+/// Bytes of a private key, of a hash and of a shared key.
 const KEY: usize = 32;
 
-/// What makes the secret of a handshake another one than that of a key or a
-/// passphrase.
+/// Prefix of the secret of a handshake, so that no key or passphrase has the same secret.
 const OF_HANDSHAKE: u8 = 3;
 
-/// Which side of a handshake this is.
+/// A side of the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Sender,
     Viewer,
 }
 
-/// The handshake's key: whoever has it can take part.
+/// The pre-shared key. Whoever has it can take part.
 pub(crate) struct Psk(Zeroizing<[u8; KEY]>);
 
 impl Psk {
     pub(crate) fn new(secret: &Secret) -> Self {
         let mut psk = Zeroizing::new([0; KEY]);
         let expanded = expand(&secret.extract(&[]), &[PSK_LABEL], &mut psk[..]);
-        expanded.expect("32 bytes are no more than can be expanded");
+        expanded.expect("HKDF can expand to 32 bytes");
         Self(psk)
     }
 
@@ -64,8 +62,8 @@ impl std::fmt::Debug for Psk {
     }
 }
 
-/// Private keys for one handshake each. Each follows from a seed that is replaced
-/// at once, so that none can be found out from what is left.
+/// Private keys, each for one handshake. Each is derived from a seed that is replaced at once, so
+/// that nothing left in memory reveals a key that was used.
 pub(crate) struct Ephemerals(Zeroizing<[u8; KEY]>);
 
 impl Ephemerals {
@@ -91,7 +89,7 @@ impl std::fmt::Debug for Ephemerals {
     }
 }
 
-/// What both sides have agreed on.
+/// The result of a handshake.
 pub(crate) struct Agreed {
     /// The byte 3 and the two keys of Noise's split, the viewer's first.
     secret: Zeroizing<Vec<u8>>,
@@ -132,7 +130,7 @@ impl Agreed {
     }
 }
 
-/// A viewer's side, until a session has come of it.
+/// The viewer's side of a handshake, until a session results.
 pub(crate) struct Asking {
     ephemeral: Zeroizing<[u8; KEY]>,
     message: [u8; HANDSHAKE],
@@ -154,13 +152,13 @@ impl Asking {
         Some((state, message))
     }
 
-    /// The message that asks.
+    /// The request.
     pub(crate) fn message(&self) -> [u8; HANDSHAKE] {
         self.message
     }
 
-    /// Takes the sender's message; `None` where it answers another one. Several
-    /// answers may come: a sender that starts again does not know of its first one.
+    /// Takes the sender's answer; `None` if it answers another request. There may be several
+    /// answers, since a restarted sender does not know its first one.
     pub(crate) fn finish(
         &self,
         psk: &Psk,
@@ -179,13 +177,13 @@ impl std::fmt::Debug for Asking {
     }
 }
 
-/// Whether a viewer's message was made with the key. Costs no more than hashes.
+/// Whether a request was made with the pre-shared key. Takes only hashes.
 pub(crate) fn is_authentic(psk: &Psk, viewer: u64, message: &[u8; HANDSHAKE]) -> bool {
     let state = state(psk, viewer, &[0; KEY], Side::Sender);
     state.is_some_and(|mut state| read(&mut state, message).is_some())
 }
 
-/// The sender's message in answer to a viewer's, and what is agreed on by both.
+/// Answers a request. Returns the answer and what both sides have agreed on.
 pub(crate) fn answer(
     psk: &Psk,
     viewer: u64,
@@ -222,7 +220,7 @@ fn read(state: &mut HandshakeState, message: &[u8; HANDSHAKE]) -> Option<()> {
     (len == 0).then_some(())
 }
 
-/// The library's ciphers, with a private key that was drawn before.
+/// The library's ciphers with a given private key.
 struct Drawn(Zeroizing<[u8; KEY]>);
 
 impl CryptoResolver for Drawn {
@@ -263,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_agree_and_nobody_else_does() {
+    fn only_the_two_sides_agree() {
         let mut drawn = Ephemerals::new([5; KEY]);
         let asking = Asking::new(&psk(2), 7, drawn.draw().unwrap()).unwrap();
         let message = asking.message();
@@ -283,7 +281,7 @@ mod tests {
             assert!(asking.finish(&psk(2), 7, &changed).is_none());
         }
         assert!(answer(&psk(3), 7, &message, &ephemeral).is_none());
-        // It may answer again, as one that has started again does.
+        // The sender may answer twice, as after a restart.
         let (again, others) = answer(&psk(2), 7, &message, &drawn.draw().unwrap()).unwrap();
         assert_ne!(others.secret(), ours.secret());
         let theirs = asking.finish(&psk(2), 7, &again).unwrap();
@@ -291,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn no_private_key_is_drawn_twice() {
+    fn private_keys_differ() {
         let mut drawn = Ephemerals::new([5; KEY]);
         let keys: std::collections::BTreeSet<_> =
             (0..100).map(|_| *drawn.draw().unwrap()).collect();

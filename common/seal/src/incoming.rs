@@ -1,5 +1,4 @@
-//! Packets on their way in: opened with the key that they name, and each taken
-//! once.
+//! Incoming packets: opened with the key that they name, and each taken once.
 
 use std::time::Duration;
 
@@ -11,15 +10,15 @@ use crate::keys::{KeyNumber, Origin, PacketKey, StartKeys};
 use crate::trials::Trials;
 use crate::window::ReplayWindow;
 
-/// Packets that the replay window of a channel holds: of two seconds at 131,072
-/// packets a second, which is 1.5 Gbit/s in packets for Ethernet.
+/// Packets in the replay window of a media or repair channel: two seconds at 131,072 packets a
+/// second, which is 1.5 Gbit/s in packets for Ethernet.
 const FRAMES_WINDOW: u64 = 1 << 18;
 
-/// The same of the control channel, where nobody sends more than a few hundred a
+/// Packets in the replay window of the control channel, which carries at most a few hundred a
 /// second.
 const CONTROL_WINDOW: u64 = 1 << 12;
 
-/// The packets of one origin with the keys of one start.
+/// The packets of one origin, with the keys of one start.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     origin: Origin,
@@ -28,14 +27,14 @@ pub(crate) struct Incoming {
 
 #[derive(Debug)]
 struct OpenChannel {
-    /// The newest key by which something was opened, and the one before it, since
-    /// packets overtake each other.
+    /// The newest key that opened a packet and the one before it, since packets overtake each
+    /// other.
     keys: [Option<(KeyNumber, PacketKey)>; 2],
     window: ReplayWindow,
 }
 
 impl Incoming {
-    /// Nothing was opened yet; next to no memory is taken.
+    /// A receiver that has opened nothing yet. It takes next to no memory.
     pub(crate) fn new(origin: Origin) -> Self {
         Self {
             origin,
@@ -49,11 +48,11 @@ impl Incoming {
         }
     }
 
-    /// Opens the datagram whose envelope this is in its place: a packet in the clear
-    /// but for its CRC, of the length that is returned. A key that none was opened by yet costs a
-    /// trial.
+    /// Opens the datagram with this envelope in place. Returns the length of the packet in the
+    /// clear, whose CRC is not set. A key that has opened nothing yet costs a trial.
     ///
     /// # Errors
+    /// Why it is refused. The datagram then has undefined content.
     /// Why it is not taken; the datagram may be anything then.
     pub(crate) fn open(
         &mut self,
@@ -73,7 +72,7 @@ impl Incoming {
             length.ok_or(Refusal::Unauthentic)?
         } else {
             let newest = channel.keys[0].as_ref().map(|(newest, _)| newest.turn);
-            // Keys do not come back: what names an older one was recorded.
+            // Keys do not return: a packet with an older turn was recorded.
             if newest.is_some_and(|newest| number.turn <= newest) || !trials.take(now) {
                 return Err(Refusal::Unauthentic);
             }

@@ -1,5 +1,5 @@
-//! A key as text that can be read over the telephone: Crockford's base 32, which
-//! has no I, L, O and U, in groups of four, with a check at its end.
+//! A key as text that can be read over the telephone: Crockford's base 32, which has no I, L, O and
+//! U, in groups of four, ending in a check.
 
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
@@ -8,32 +8,32 @@ use zeroize::Zeroizing;
 /// Bytes of a key: 128 bits.
 pub(crate) const KEY: usize = 16;
 
-/// Bits of the check: one mistyped key of 4,096 passes for another.
+/// Bits of the check: one of 4,096 mistyped keys goes undetected.
 const CHECK_BITS: u32 = 12;
 
-/// Digits of a key with its check: 128 and 12 bits, five a digit.
+/// Digits of a key with its check: 128 and 12 bits, five bits a digit.
 const DIGITS: usize = 28;
 
-/// Digits of a group.
+/// Digits in a group.
 const GROUP: usize = 4;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// Why a text is no key.
+/// Why a text is not a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyTextError {
-    /// It has another number of digits.
-    #[error("a key has {DIGITS} letters and digits, and this has {0}")]
+    /// It has the wrong number of digits.
+    #[error("a key has {DIGITS} letters and digits, and this one has {0}")]
     Length(usize),
-    /// There is a letter that no key has.
-    #[error("{0:?} is in no key")]
+    /// It contains a character that no key contains.
+    #[error("no key contains {0:?}")]
     Letter(char),
-    /// The check does not hold.
-    #[error("the key is mistyped: its check does not hold")]
+    /// The check does not match.
+    #[error("the key is mistyped: its check does not match")]
     Check,
 }
 
-/// The text of a key whose bits are drawn at random.
+/// Returns the text of a key from random bits.
 #[must_use]
 pub fn key_text(random: (u64, u64)) -> Zeroizing<String> {
     let key = u128::from(random.0) << 64 | u128::from(random.1);
@@ -43,7 +43,7 @@ pub fn key_text(random: (u64, u64)) -> Zeroizing<String> {
         if at > 0 && at % GROUP == 0 {
             text.push('-');
         }
-        // The digits of the key, then, from the last bits of it on, of the check.
+        // The digits of the key, then those of the check, from its last bits on.
         let left = 5 * (DIGITS - 1 - at) as u32;
         let high = if left >= CHECK_BITS {
             key >> (left - CHECK_BITS)
@@ -55,16 +55,13 @@ pub fn key_text(random: (u64, u64)) -> Zeroizing<String> {
     text
 }
 
-/// The key that a text stands for, in either case, with any spaces and hyphens,
-/// and letters that look like digits for them.
-///
-/// # Errors
-/// Why it is none.
+/// Parses a key: in either case, with any spaces and hyphens, and with letters in place of the
+/// digits they look like.
 pub(crate) fn read_key(text: &str) -> Result<Zeroizing<[u8; KEY]>, KeyTextError> {
     let (mut key, mut check_read, mut digits) = (0_u128, 0_u16, 0_usize);
     for letter in text.chars().filter(|it| !it.is_whitespace() && *it != '-') {
         let digit = digit(letter).ok_or(KeyTextError::Letter(letter))?;
-        // 25 digits are of the key only, three bits of the next one too.
+        // 25 digits belong to the key alone. The next one has its last three bits.
         match digits {
             0..25 => key = key << 5 | u128::from(digit),
             25 => {
@@ -95,7 +92,7 @@ fn digit(letter: char) -> Option<u8> {
     u8::try_from(place).ok()
 }
 
-/// The first bits of a digest.
+/// The first bits of a digest of the key.
 fn check(key: u128) -> u16 {
     let digest = digest(&SHA256, &[CHECKED, &key.to_be_bytes()[..]].concat());
     let first = u16::from_be_bytes([digest.as_ref()[0], digest.as_ref()[1]]);
@@ -135,7 +132,7 @@ mod tests {
             prop_assert_eq!(*key, all.to_be_bytes());
         }
 
-        /// Of 4,096 such mistakes one is not found; the seeds of this test make none.
+        /// One in 4,096 such mistakes goes undetected; the seeds of this test make none of those.
         #[test]
         fn a_mistake_in_the_check_is_found(high: u64, low: u64, at in 26_usize..28, by in 1_u8..32) {
             let text: Vec<char> = key_text((high, low)).chars().filter(|it| *it != '-').collect();

@@ -1,5 +1,4 @@
-//! Keys of packets: one for each start, direction, destination or viewer, channel
-//! and turn.
+//! Keys of packets: one for each start, direction, destination or viewer, channel and turn.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,28 +12,28 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// The most packet numbers that one key serves: far below what either cipher
-/// allows (<https://www.rfc-editor.org/rfc/rfc9001#section-6.6>), and so few that
-/// the low 32 bits of a number name it in full.
+/// Most packet numbers that one key serves. It is far below the limits of both ciphers
+/// (<https://www.rfc-editor.org/rfc/rfc9001#section-6.6>), and small enough that the low 32 bits of
+/// a number identify it.
 pub(crate) const NUMBERS_OF_A_KEY: u64 = 1 << 28;
 
-/// The longest time that a key is used.
+/// Longest time that a key is used.
 pub(crate) const KEY_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// What seals packets.
+/// Ciphers of sealed packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suite {
-    /// Where the processor has instructions for it.
+    /// The faster one if the processor has instructions for it.
     Aes128Gcm,
-    /// Where it has none.
+    /// The faster one otherwise.
     ChaCha20Poly1305,
 }
 
 impl Suite {
-    /// All of them.
+    /// All suites.
     pub const ALL: [Self; 2] = [Self::Aes128Gcm, Self::ChaCha20Poly1305];
 
-    /// That which this processor is good at.
+    /// The faster suite on this processor.
     #[must_use]
     pub fn best() -> Self {
         if has_aes() {
@@ -76,9 +75,8 @@ fn has_aes() -> bool {
     false
 }
 
-/// The number of a key, as the wire carries it: the top bit says that a handshake
-/// has agreed on it, the next five tell sessions apart, two are the suite, the lower
-/// 24 count the turns.
+/// The number of a key on the wire. The top bit says that a handshake has agreed on the key, the
+/// next five are the session tag, two the suite, and the lower 24 count the turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyNumber {
     pub(crate) session: Option<SessionTag>,
@@ -115,25 +113,25 @@ impl KeyNumber {
     }
 }
 
-/// What tells apart the few sessions that one viewer has at a time: not always, so
-/// that a packet may have to be tried with two. These are the bits of the wire.
+/// Distinguishes the few sessions that a viewer has at a time. Two may have the same tag; then a
+/// packet is tried with both. Holds the bits in their place on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SessionTag(u32);
 
 impl SessionTag {
-    /// Bits of the tag itself.
+    /// Bits of the tag.
     const BITS: u32 = 0x1f << (TURN_BITS + 2);
 
-    /// The bit that says that there is one.
+    /// The bit that says that there is a tag.
     const AGREED: u32 = 1 << (u32::BITS - 1);
 
-    /// That of a session whose handshake has this hash.
+    /// The tag of a session, from the hash of its handshake.
     fn of_hash(hash: &[u8]) -> Self {
         let last = hash.last().copied().unwrap_or_default();
         Self(Self::AGREED | u32::from(last) << (TURN_BITS + 2) & Self::BITS)
     }
 
-    /// That in the number of a key, if a handshake has agreed on it.
+    /// The tag in the number of a key, if a handshake has agreed on it.
     pub(crate) fn of_wire(number: u32) -> Option<Self> {
         (number & Self::AGREED != 0).then_some(Self(number & (Self::AGREED | Self::BITS)))
     }
@@ -141,21 +139,21 @@ impl SessionTag {
 
 const TURN_BITS: u32 = 24;
 
-/// The last turn of a start: with one an hour it comes after 1,900 years.
+/// The last turn of a start. At one turn an hour it comes after 1,900 years.
 pub(crate) const LAST_TURN: u32 = (1 << TURN_BITS) - 1;
 
-/// Whose packets they are.
+/// Who sends the packets, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The sender's, to this destination.
+    /// The sender, to this destination.
     Sender { destination: u16 },
-    /// Those of a viewer of the stream.
+    /// A viewer of the stream.
     Viewer { viewer: u64 },
-    /// Those of a viewer that asks for a stream.
+    /// A viewer that asks for a stream.
     Connecting { viewer: u64 },
 }
 
-/// What the keys of one start, or of one session, follow from.
+/// The secret from which the keys of one start, or of one session, are derived.
 pub(crate) struct StartKeys {
     salt: [u8; SALT],
     extracted: Prk,
@@ -172,7 +170,7 @@ impl StartKeys {
         }
     }
 
-    /// Those that a handshake with this hash has agreed on, with a start of this salt.
+    /// The keys that the handshake with this hash has agreed on, with a start of this salt.
     pub(crate) fn agreed(extracted: Prk, hash: &[u8], salt: [u8; SALT]) -> Self {
         Self {
             salt,
@@ -185,7 +183,7 @@ impl StartKeys {
         self.salt
     }
 
-    /// The key of a channel. `None` only if the cipher cannot be set up.
+    /// Derives the key of a channel. `None` only if the cipher cannot be set up.
     pub(crate) fn derive(
         &self,
         origin: Origin,
@@ -204,7 +202,7 @@ impl StartKeys {
         })
     }
 
-    /// The bytes of a key and its mask
+    /// Derives the bytes of a key and its mask
     /// (<https://www.rfc-editor.org/rfc/rfc5869#section-2.3>).
     pub(crate) fn expand(
         &self,
@@ -226,12 +224,12 @@ impl StartKeys {
         Some(bytes)
     }
 
-    /// What tells their session apart, if a handshake has agreed on them.
+    /// The tag of the session, if a handshake has agreed on these keys.
     pub(crate) fn session(&self) -> Option<SessionTag> {
         self.session
     }
 
-    /// The number of the key of a turn.
+    /// The number of the key for a turn.
     pub(crate) fn number(&self, suite: Suite, turn: u32) -> KeyNumber {
         KeyNumber {
             session: self.session,
@@ -241,7 +239,7 @@ impl StartKeys {
     }
 }
 
-/// Fills `bytes` with what follows from a key and a context.
+/// Fills `bytes` from a key and a context.
 pub(crate) fn expand(prk: &Prk, info: &[&[u8]], bytes: &mut [u8]) -> Option<()> {
     let expanded = prk.expand(info, Length(bytes.len())).ok()?;
     expanded.fill(bytes).ok()
@@ -253,10 +251,10 @@ impl fmt::Debug for StartKeys {
     }
 }
 
-/// What begins the context of every key.
+/// Prefix of the context of every key.
 const LABEL: &[u8] = b"framegram 1";
 
-/// Bytes that are derived.
+/// A number of bytes to derive.
 pub(crate) struct Length(pub(crate) usize);
 
 impl KeyType for Length {
@@ -265,10 +263,10 @@ impl KeyType for Length {
     }
 }
 
-/// The key of one channel, for one turn.
+/// The key of one channel for one turn.
 pub(crate) struct PacketKey {
     key: LessSafeKey,
-    /// The nonce is this and the packet's number
+    /// The nonce is this XOR the packet number
     /// (<https://www.rfc-editor.org/rfc/rfc9001#section-5.3>).
     mask: [u8; NONCE_LEN],
 }
@@ -281,8 +279,8 @@ impl PacketKey {
         Nonce::assume_unique_for_key(nonce)
     }
 
-    /// Encrypts the packet that ends `out`, from `start` on and but for its first
-    /// `clear` bytes, and appends the tag.
+    /// Encrypts the packet in `out` from `start` on, except for its first `clear` bytes, and
+    /// appends the tag.
     pub(crate) fn seal(&self, number: u32, clear: usize, start: usize, out: &mut Vec<u8>) -> bool {
         let Some((head, body)) = out[start..].split_at_mut_checked(clear) else {
             return false;
@@ -295,9 +293,9 @@ impl PacketKey {
             .is_some()
     }
 
-    /// Decrypts a packet whose first `clear` bytes are not encrypted, and moves its
-    /// body to `to`. Returns the length of what is then a packet without tag, salt
-    /// and handshake. Where it is none with this key, the datagram may be anything.
+    /// Decrypts a packet whose first `clear` bytes are not encrypted, and moves its body to `to`.
+    /// Returns the length of the packet without tag, salt and handshake. On failure the datagram
+    /// has undefined content.
     pub(crate) fn open(
         &self,
         number: u32,

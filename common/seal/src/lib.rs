@@ -1,14 +1,12 @@
-//! Keys: a secret that sender and viewer share, and the packets that are sealed
-//! with what follows from it.
+//! Keys: the secret that sender and viewer share, and the encryption of packets with keys derived
+//! from it.
 //!
-//! [`SenderSeal`] and [`ViewerSeal`] stand between the socket and the state
-//! machine of one side: each packet that leaves is sealed there, and each that
-//! arrives is opened there, or refused. Nothing behind them knows of a key.
-//! `docs/wire.md` describes the format, `docs/security.md` what it protects.
+//! [`SenderSeal`] and [`ViewerSeal`] stand between socket and state machine of one side. They seal
+//! each packet that leaves and open, or refuse, each packet that arrives. The state machines do not
+//! know about keys. `docs/wire.md` describes the format, `docs/security.md` what it protects.
 //! [`Srtp`] does the same for JPEG in RTP.
 //!
-//! Knows no socket, clock, thread or file: time and random numbers come in as
-//! arguments.
+//! Knows no socket, clock, thread or file: time and random numbers are arguments.
 
 mod connecting;
 #[cfg(any(test, fuzzing))]
@@ -37,34 +35,33 @@ pub use viewer::ViewerSeal;
 use framegram_common::wire::native::{SALT, TAG};
 use thiserror::Error;
 
-/// Bytes that a sealed packet of a frame is longer than the same in the clear.
+/// Bytes that sealing adds to a packet of a frame.
 pub const OVERHEAD: usize = TAG;
 
-/// Bytes that a sealed report of a sender is longer.
+/// Bytes that sealing adds to a report of a sender.
 pub const REPORT_OVERHEAD: usize = SALT + TAG;
 
-/// Bytes of the random number that private keys of handshakes follow from.
+/// Bytes of the random seed of a side's private keys.
 pub const SEED: usize = 32;
 
-/// Why a datagram is not taken.
+/// Why a datagram is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// It is not sealed.
     #[error("it is not sealed")]
     Clear,
-    /// It is sealed, but not with this key, or was changed on the way.
+    /// It is sealed with another key, or was changed on the way.
     #[error("it is not authentic")]
     Unauthentic,
-    /// It is authentic, and was taken before or is too old to tell.
+    /// It is authentic, and was taken before or is too old for the replay window.
     #[error("it was taken before")]
     Replayed,
-    /// No report of its stream has told the salt of it yet, or its keys are not
-    /// agreed on.
+    /// No report of its stream has brought the salt yet, or no handshake has agreed on its keys.
     #[error("its keys are not known yet")]
     Early,
 }
 
-/// How many datagrams were refused, by reason.
+/// Counts of refused datagrams, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
     /// Not sealed.
@@ -78,7 +75,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// Counts what is refused.
+    /// Counts a refusal.
     fn record<T>(&mut self, opened: Result<T, Refusal>) -> Result<T, Refusal> {
         opened.inspect_err(|refusal| {
             let count = match refusal {

@@ -1,4 +1,4 @@
-//! Packets on their way out: numbered, and sealed with the key of the turn.
+//! Outgoing packets: numbered, and sealed with the key of the turn.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::keys::{
     KEY_LIFETIME, KeyNumber, LAST_TURN, NUMBERS_OF_A_KEY, Origin, PacketKey, StartKeys, Suite,
 };
 
-/// Which keys of a start are in use.
+/// The keys of a start that are in use.
 #[derive(Debug)]
 pub(crate) struct Turn {
     suite: Suite,
@@ -26,7 +26,7 @@ impl Turn {
         }
     }
 
-    /// Goes on with other keys. After the last ones there are none.
+    /// Advances to the next keys. Returns false after the last ones.
     pub(crate) fn advance(&mut self, now: Duration) -> bool {
         if self.turn == LAST_TURN {
             return false;
@@ -36,7 +36,7 @@ impl Turn {
         true
     }
 
-    /// The keys for a packet that leaves now.
+    /// The number of the key for a packet that leaves now.
     fn at(&mut self, keys: &StartKeys, now: Duration) -> KeyNumber {
         let since = *self.since.get_or_insert(now);
         if now.saturating_sub(since) >= KEY_LIFETIME {
@@ -46,7 +46,7 @@ impl Turn {
     }
 }
 
-/// The packets of one origin with the keys of one start.
+/// The packets of one origin, with the keys of one start.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     origin: Origin,
@@ -57,7 +57,7 @@ pub(crate) struct Outgoing {
 struct Channel {
     number: KeyNumber,
     key: PacketKey,
-    /// The first and the last packet that the key has sealed.
+    /// The first packet that the key has sealed, and the last.
     first: u64,
     last: u64,
 }
@@ -70,14 +70,14 @@ impl Outgoing {
         }
     }
 
-    /// The number that follows the last one of a channel.
+    /// The number after the last one of a channel.
     fn next(&self, channel: usize) -> u64 {
         self.channels[channel].as_ref().map_or(0, |it| it.last + 1)
     }
 
-    /// Appends a packet in the clear as a sealed one. Its number is that in its
-    /// envelope, extended. Returns false, and appends nothing, if that is not above
-    /// the last one: no key seals two packets of one number.
+    /// Seals a packet in the clear and appends it. Its number is the one in its envelope, extended.
+    /// Returns false and appends nothing if the number is not above the last one: no key seals two
+    /// packets of one number.
     pub(crate) fn seal(
         &mut self,
         keys: &StartKeys,
@@ -112,8 +112,7 @@ impl Outgoing {
         done
     }
 
-    /// The channel with a key for this number: another one than the last, if that
-    /// has served long enough.
+    /// The channel with a key for this number. A key that has served long enough is replaced.
     fn channel(
         &mut self,
         keys: &StartKeys,

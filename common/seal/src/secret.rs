@@ -1,4 +1,4 @@
-//! What sender and viewer share: a key or a passphrase.
+//! The secret that sender and viewer share: a key or a passphrase.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use ring::hkdf::{HKDF_SHA256, Prk, Salt};
@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::key_text::{KEY, KeyTextError, read_key};
 
-/// The shortest passphrase in characters: anybody can try some hundred thousand
-/// of them a second on a recorded stream.
+/// Shortest passphrase in characters. An attacker with a recorded stream can try some hundred
+/// thousand passphrases a second.
 pub const MIN_PASSPHRASE: usize = 12;
 
 /// Memory of Argon2id in KiB.
@@ -17,50 +17,50 @@ const MEMORY: u32 = 64 << 10;
 /// Rounds of Argon2id.
 const ROUNDS: u32 = 3;
 
-/// The same for everybody, so that it need not be told: one dictionary serves
-/// against all who use passphrases.
+/// The salt of passphrases. It is the same for all users, so that nobody has to transmit it. The
+/// price: one dictionary serves against all who use passphrases.
 const APPLICATION: &[u8] = b"framegram passphrase, version 1";
 
-/// Bytes of what follows from a passphrase.
+/// Bytes derived from a passphrase.
 const STRETCHED: usize = 32;
 
-/// What makes the secret of a key another one than that of any passphrase.
+/// Prefix of a key, so that no passphrase has the same secret.
 const OF_KEY: u8 = 1;
 const OF_PASSPHRASE: u8 = 2;
 
-/// What sender and viewer share. It is erased from memory when it is dropped.
+/// The secret that sender and viewer share. It is erased from memory when dropped.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
-/// Why something is no secret.
+/// Why a text is not a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SecretError {
-    /// It is no key.
+    /// It is not a key.
     #[error(transparent)]
     Key(#[from] KeyTextError),
-    /// The passphrase is short.
-    #[error("a passphrase has at least {MIN_PASSPHRASE} characters, and this has {0}")]
+    /// The passphrase is too short.
+    #[error("a passphrase has at least {MIN_PASSPHRASE} characters, and this one has {0}")]
     Short(usize),
-    /// The memory for it cannot be had.
+    /// There is no memory for Argon2id.
     #[error("the passphrase cannot be stretched: {0}")]
     Stretch(argon2::Error),
 }
 
 impl Secret {
-    /// That of a key, as [`key_text`](crate::key_text) writes it.
+    /// The secret of a key in the form that [`key_text`](crate::key_text) writes.
     ///
     /// # Errors
-    /// Where it is none.
+    /// If it is not a key.
     pub fn from_key(text: &str) -> Result<Self, SecretError> {
         let key = read_key(text)?;
         Ok(Self::of(OF_KEY, &key[..]))
     }
 
-    /// That of a passphrase. It takes 64 MiB of memory and some tenths of a second,
-    /// so that whoever tries passphrases takes as long for each.
+    /// The secret of a passphrase. Deriving it takes 64 MiB of memory and some tenths of a second,
+    /// and costs an attacker as much for each guess.
     ///
     /// # Errors
-    /// Where it is shorter than [`MIN_PASSPHRASE`].
+    /// If it is shorter than [`MIN_PASSPHRASE`].
     pub fn from_passphrase(passphrase: &str) -> Result<Self, SecretError> {
         let length = passphrase.chars().count();
         if length < MIN_PASSPHRASE {
@@ -87,7 +87,7 @@ impl Secret {
         &self.0
     }
 
-    /// What the keys of a start follow from
+    /// Extracts the secret of a start's keys
     /// (<https://www.rfc-editor.org/rfc/rfc5869#section-2.2>).
     pub(crate) fn extract(&self, salt: &[u8]) -> Prk {
         Salt::new(HKDF_SHA256, salt).extract(&self.0)
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_of_one_kind_and_not_shown() {
+    fn key_and_passphrase_differ_and_debug_output_hides_both() {
         let key = Secret::from_key("04HM-ASW9-NF6Y-ZZPW-QAC7-CN1J-20MB").unwrap();
         assert_eq!(key.0[..3], [OF_KEY, 0x01, 0x23]);
         assert_eq!(format!("{key:?}"), "Secret(..)");

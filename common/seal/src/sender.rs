@@ -1,4 +1,4 @@
-//! The sender's side of a key.
+//! The sender's side: seals its stream, opens what viewers send.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -16,15 +16,14 @@ use crate::secret::Secret;
 use crate::trials::{Strangers, Trials};
 use crate::{Refusal, Refused, SEED};
 
-/// The most viewers whose packets are told from replayed ones: of more, those
-/// that were silent for longest are forgotten.
+/// Most viewers whose packet numbers are remembered against replay. Beyond that, the viewers silent
+/// for longest are forgotten.
 const MAX_VIEWERS: usize = 1_024;
 
-/// Keys that are tried in a second for viewers that are not known: each takes a
-/// few microseconds.
+/// Keys tried in a second for unknown viewers. Each takes a few microseconds.
 const TRIALS: u32 = 4_000;
 
-/// The same for viewers that are known.
+/// Keys tried in a second for known viewers.
 const KNOWN_TRIALS: u32 = 1_000;
 
 /// Seals what one start of a sender sends, and opens what viewers send to it.
@@ -35,10 +34,10 @@ pub struct SenderSeal {
     suite: Suite,
     turn: Turn,
     destinations: BTreeMap<u16, Outgoing>,
-    /// Packets to those who are not served.
+    /// Number of the next packet to a viewer that is not served.
     answers: u64,
     viewers: HashMap<u64, Viewer>,
-    /// Viewers that come by themselves, if they may.
+    /// The viewers that connect, if allowed.
     guests: Option<Guests>,
     strangers: Strangers,
     known: Trials,
@@ -48,13 +47,12 @@ pub struct SenderSeal {
 #[derive(Debug)]
 struct Viewer {
     incoming: Incoming,
-    /// When something of it was taken last.
+    /// Time of the last packet taken.
     taken: Duration,
 }
 
 impl SenderSeal {
-    /// The salt is drawn at random at each start: with the same one again, keys
-    /// would serve twice.
+    /// The salt must be drawn at random at each start. The same salt again would repeat keys.
     #[must_use]
     pub fn new(secret: Secret, salt: [u8; SALT], suite: Suite) -> Self {
         Self {
@@ -72,8 +70,8 @@ impl SenderSeal {
         }
     }
 
-    /// Agrees with each viewer that comes by itself on keys of its own. They are the
-    /// destinations from `first` on. The seed is drawn at random at each start.
+    /// Agrees with each viewer that connects on keys of its own. Their destinations begin at
+    /// `first`. The seed must be drawn at random at each start.
     #[must_use]
     pub fn accepting(self, first: u16, seed: [u8; SEED]) -> Self {
         let guests = Guests::new(Psk::new(&self.secret), first, Ephemerals::new(seed));
@@ -83,7 +81,7 @@ impl SenderSeal {
         }
     }
 
-    /// Goes on with other keys from the next packet on.
+    /// Advances to the next keys, from the next packet on.
     pub fn turn(&mut self, now: Duration) {
         self.turn.advance(now);
         if let Some(guests) = &mut self.guests {
@@ -91,17 +89,16 @@ impl SenderSeal {
         }
     }
 
-    /// Forgets the keys of a viewer that came by itself and is served no more.
+    /// Forgets the keys of a viewer that connected and is no longer served.
     pub fn forget(&mut self, destination: u16) {
         if let Some(guests) = &mut self.guests {
             guests.forget(destination);
         }
     }
 
-    /// Appends packets in the clear of `segment` bytes each, but the last, as sealed
-    /// ones. Returns the bytes of each of those but the last. All of them are of
-    /// kinds that grow alike. Nothing is appended for a viewer with which no keys are
-    /// agreed on.
+    /// Seals packets and appends them. Each has `segment` bytes, except for the last, and all are
+    /// of kinds that grow by the same number of bytes. Returns the bytes of each sealed packet but
+    /// the last. Appends nothing for a viewer that has not agreed on keys.
     pub fn seal(
         &mut self,
         packets: &[u8],
@@ -158,7 +155,7 @@ impl SenderSeal {
         outgoing.seal(&self.keys, &mut self.turn, (&envelope, packet), now, out)
     }
 
-    /// The sender's message to a viewer that is accepted.
+    /// The handshake message to a viewer that is accepted.
     fn accept(&mut self, packet: &[u8], now: Duration) -> Option<[u8; HANDSHAKE]> {
         let (header, packet) = Packet::decode(packet).ok()?;
         let Packet::Accept(accept) = packet else {
@@ -169,11 +166,11 @@ impl SenderSeal {
         guests.accept(header.stream, accept, start, now)
     }
 
-    /// Opens a datagram from a viewer in its place, as a packet in the clear
-    /// but for its CRC. Returns its length.
+    /// Opens a datagram from a viewer in place. Returns the length of the packet in the clear,
+    /// whose CRC is not set.
     ///
     /// # Errors
-    /// Why it is not taken; the datagram may be anything then.
+    /// Why it is refused. The datagram then has undefined content.
     pub fn open(
         &mut self,
         from: SocketAddr,
@@ -217,8 +214,8 @@ impl SenderSeal {
         Ok(length)
     }
 
-    /// Opens a request, of which nothing is kept until the state machine accepts it:
-    /// whoever repeats it is asked to prove the address again.
+    /// Opens a request. Its number is not remembered before the state machine accepts it: whoever
+    /// repeats it must prove the address again.
     fn open_connect(
         &mut self,
         viewer: u64,
@@ -250,7 +247,7 @@ impl SenderSeal {
         self.viewers.insert(viewer, Viewer { incoming, taken });
     }
 
-    /// The datagrams that were not taken so far.
+    /// Counts of the datagrams refused so far.
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused

@@ -1,5 +1,5 @@
-//! What one viewer and a sender have agreed on by a handshake: keys that only these
-//! two have.
+//! Sessions: the keys that one viewer and a sender have agreed on in a handshake, and nobody else
+//! has.
 
 use std::time::Duration;
 
@@ -12,9 +12,8 @@ use crate::keys::{Origin, SessionTag, StartKeys, Suite};
 use crate::outgoing::{Outgoing, Turn};
 use crate::trials::Trials;
 
-/// The most sessions of one viewer and a sender: one that is in use, the one before
-/// it, whose packets may be overtaken, and the one after it, of which the other side
-/// may not know yet.
+/// Most sessions of one viewer and a sender: the one in use, the one before, whose packets may be
+/// overtaken, and the next one, which the other side may not have yet.
 const MAX_SESSIONS: usize = 3;
 
 /// The two messages of a handshake.
@@ -24,7 +23,7 @@ pub(crate) struct Messages {
     pub(crate) answer: [u8; HANDSHAKE],
 }
 
-/// Keys that were agreed on once.
+/// The keys that one handshake has agreed on.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) messages: Messages,
@@ -34,11 +33,11 @@ pub(crate) struct Session {
     turn: Turn,
     incoming: Incoming,
     outgoing: Outgoing,
-    /// Whether something of the other side was opened with its keys.
+    /// Whether the other side has proved to have the keys.
     is_proved: bool,
 }
 
-/// Where a session is.
+/// The ends of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) viewer: u64,
@@ -79,7 +78,7 @@ impl Session {
         self.turn.advance(now);
     }
 
-    /// Appends a packet as a sealed one, if its number is above the last one.
+    /// Seals a packet and appends it, if its number is above the last one.
     pub(crate) fn seal(
         &mut self,
         packet: (&Envelope, &[u8]),
@@ -91,12 +90,12 @@ impl Session {
     }
 }
 
-/// The sessions of one viewer and a sender, the oldest first.
+/// The sessions of one viewer and a sender, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(Vec<Session>);
 
 impl Sessions {
-    /// Takes one more, and forgets the oldest that is of no use.
+    /// Adds a session and, if there is no room, removes the oldest that is not in use.
     pub(crate) fn push(&mut self, session: Session) {
         let proved = self.0.iter().rposition(|it| it.is_proved);
         if self.0.len() >= MAX_SESSIONS {
@@ -113,8 +112,7 @@ impl Sessions {
         self.0.iter_mut()
     }
 
-    /// The newest one of which the other side is known to have the keys; of none,
-    /// the newest.
+    /// The newest session that the other side has proved to have; without one, the newest.
     pub(crate) fn proved(&mut self) -> Option<&mut Session> {
         let at = self.0.iter().rposition(|it| it.is_proved);
         match at {
@@ -123,12 +121,8 @@ impl Sessions {
         }
     }
 
-    /// Opens a datagram in its place, with the keys of the session that it is of.
-    /// Returns the length of the packet, and the handshake of the session if this is
-    /// the first of it.
-    ///
-    /// # Errors
-    /// Why it is not taken.
+    /// Opens a datagram in place with the keys of its session. Returns the length of the packet
+    /// and, for the first packet of a session, the messages of its handshake.
     pub(crate) fn open(
         &mut self,
         envelope: &Envelope,
@@ -143,7 +137,7 @@ impl Sessions {
         let mut refusal = Refusal::Early;
         let mut copy = Vec::new();
         while let Some(session) = left.next() {
-            // What is not opened is no more what it was.
+            // A failed trial overwrites the datagram.
             if left.peek().is_some() {
                 copy.clear();
                 copy.extend_from_slice(datagram);

@@ -1,9 +1,8 @@
-//! Packets of RTP and RTCP, sealed and opened as SRTP and SRTCP
-//! (<https://www.rfc-editor.org/rfc/rfc3711>).
+//! Seals RTP and RTCP as SRTP and SRTCP (<https://www.rfc-editor.org/rfc/rfc3711>) and opens them.
 //!
-//! [`Srtp`] stands where [`SenderSeal`](crate::SenderSeal) and
-//! [`ViewerSeal`](crate::ViewerSeal) stand for the native format. Both sides use the
-//! key that a session description tells, an [`SrtpKey`].
+//! [`Srtp`] takes the place that [`SenderSeal`](crate::SenderSeal) and
+//! [`ViewerSeal`](crate::ViewerSeal) have for the native format. Both sides use the key of a
+//! session description, an [`SrtpKey`].
 
 mod key;
 mod sources;
@@ -18,30 +17,28 @@ use self::sources::Sources;
 use crate::trials::Trials;
 use crate::{Refusal, Refused};
 
-/// Packets that the replay window of a source holds: of two seconds at 8,192 packets
-/// a second, which is 95 Mbit/s in packets for Ethernet. The 16 bits of a packet's
-/// number allow no more than twice as many.
+/// Packets in the replay window of a source: two seconds at 8,192 packets a second, which is 95
+/// Mbit/s in packets for Ethernet. The 16-bit packet numbers allow at most twice as many.
 const WINDOW: u16 = 1 << 14;
 
-/// Tries in a second to open packets of sources that are not known, or with another
-/// rollover counter than expected: each takes a few microseconds.
+/// Trials in a second of packets from unknown sources, or with an unexpected rollover counter. Each
+/// takes a few microseconds.
 const TRIALS: u32 = 4_000;
 
-/// The same for one packet, so that others have their turn.
+/// Trials for one packet, so that others have their turn.
 const TRIALS_OF_PACKET: u32 = 16;
 
-/// The rollover counters that are searched, from the one that is expected: two days
-/// at 6,000 packets a second.
+/// Rollover counters to search, from the expected one on: two days at 6,000 packets a second.
 const MAX_ROLLOVERS: u32 = 1 << 14;
 
-/// If nothing was opened of a source for so long, its rollover counter is searched.
+/// Silence of a source after which its rollover counter is searched.
 const SILENCE: Duration = Duration::from_millis(500);
 
 /// The shortest RTP header, and the shortest RTCP header with its source.
 const MIN_MEDIA: usize = 12;
 const MIN_CONTROL: usize = 8;
 
-/// What kind of packet a datagram is, as far as its first bytes say.
+/// The kind of a packet, from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Media,
@@ -54,20 +51,19 @@ pub struct Srtp {
     suite: SrtpSuite,
     outgoing: SendSession,
     incoming: RecvSession,
-    /// The source of what this side sends, from the first packet on.
+    /// The source of this side's packets, from the first packet on.
     own: Option<u32>,
     sources: Sources,
     trials: Trials,
-    /// Where the search for rollover counters goes on.
+    /// Where the search for rollover counters continues.
     cursor: u32,
-    /// Moved through the cipher and back.
+    /// Scratch memory of the cipher.
     buffer: Vec<u8>,
     refused: Refused,
 }
 
 impl Srtp {
-    /// Both sides' packets are sealed with this key. `None` only if the cipher cannot
-    /// be set up.
+    /// Creates both directions with this key. `None` only if the cipher cannot be set up.
     #[must_use]
     pub fn new(key: &SrtpKey) -> Option<Self> {
         let (profile, control) = match key.suite() {
@@ -90,7 +86,7 @@ impl Srtp {
         let mut config = StreamConfig::new(keys, &profile, &control);
         config.set_replay_window_size(WINDOW);
         let mut sends = config.clone();
-        // A frame goes to each destination in the same packets.
+        // The same sealed packets of a frame go to every destination.
         sends.allow_send_repeat(true);
         let mut outgoing = SendSession::new();
         outgoing.add_stream(None, &sends).ok()?;
@@ -108,14 +104,14 @@ impl Srtp {
         })
     }
 
-    /// Bytes that a packet of a frame grows by.
+    /// Bytes that sealing adds to a packet of a frame.
     #[must_use]
     pub fn overhead(&self) -> usize {
         self.suite.overhead()
     }
 
-    /// Appends packets of `segment` bytes each, but the last, as sealed ones. Returns
-    /// the bytes of each of those but the last. All of them are RTP, or all RTCP.
+    /// Seals packets and appends them. Each has `segment` bytes, except for the last, and either
+    /// all are RTP or all RTCP. Returns the bytes of each sealed packet but the last.
     pub fn seal(&mut self, packets: &[u8], segment: usize, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         let mut sealed_segment = 0;
@@ -130,7 +126,7 @@ impl Srtp {
         sealed_segment
     }
 
-    /// Appends a packet as a sealed one. Returns whether it can be sealed.
+    /// Seals a packet and appends it. Returns false if it cannot be sealed.
     pub fn seal_one(&mut self, packet: &[u8], out: &mut Vec<u8>) -> bool {
         let Some((kind, source)) = kind_of(packet) else {
             return false;
@@ -151,10 +147,10 @@ impl Srtp {
         true
     }
 
-    /// Opens a datagram from the other side into `out`, as a packet in the clear.
+    /// Opens a datagram from the other side into `out`.
     ///
     /// # Errors
-    /// Why it is not taken; `out` may be anything then.
+    /// Why it is refused. `out` then has undefined content.
     pub fn open(
         &mut self,
         datagram: &[u8],
@@ -165,11 +161,11 @@ impl Srtp {
         self.refused.record(opened)
     }
 
-    /// Opens a datagram from the other side in its place, by way of `scratch`. Returns the bytes of
-    /// the packet in the clear.
+    /// Opens a datagram from the other side in place, using `scratch`. Returns the bytes of the
+    /// packet in the clear.
     ///
     /// # Errors
-    /// Why it is refused; the datagram is as it was then.
+    /// Why it is refused. The datagram is then unchanged.
     pub fn open_in_place(
         &mut self,
         datagram: &mut [u8],
@@ -190,7 +186,7 @@ impl Srtp {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         let (kind, source) = kind_of(datagram).ok_or(Refusal::Clear)?;
-        // Both sides have the same key: what this side sent comes back from a stranger.
+        // Both sides have the same key, so a stranger could send back what this side sent.
         if self.own == Some(source) || kind == Kind::Control && !self.is_encrypted(datagram) {
             return Err(Refusal::Unauthentic);
         }
@@ -219,8 +215,8 @@ impl Srtp {
         opened
     }
 
-    /// Whether a packet of SRTCP says that it is encrypted: others are refused, since
-    /// not every cipher authenticates what says so.
+    /// Whether a packet of SRTCP says that it is encrypted. Others are refused: not every cipher
+    /// authenticates this bit.
     fn is_encrypted(&self, datagram: &[u8]) -> bool {
         let flag = datagram.len().checked_sub(self.suite.control_trailer());
         flag.is_some_and(|flag| datagram[flag] & ENCRYPTED != 0)
@@ -244,8 +240,8 @@ impl Srtp {
         }
     }
 
-    /// Tries the packet with other rollover counters: this side may have come late, or
-    /// have missed more packets than the 16 bits of their numbers count.
+    /// Tries other rollover counters: this side may have joined late, or have missed more packets
+    /// than 16 bits count.
     fn search(
         &mut self,
         source: u32,
@@ -275,7 +271,7 @@ impl Srtp {
                 return Ok(());
             }
         }
-        // The last one tried would be kept.
+        // Otherwise the last one tried would stay.
         let _ = self.incoming.set_roc(source, at);
         Err(Refusal::Unauthentic)
     }
@@ -291,7 +287,7 @@ impl Srtp {
         let _ = self.incoming.remove_stream(source);
     }
 
-    /// The datagrams that were not taken so far.
+    /// Counts of the datagrams refused so far.
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused
@@ -307,11 +303,11 @@ impl std::fmt::Debug for Srtp {
     }
 }
 
-/// The bit that says that a packet of SRTCP is encrypted, in the first byte of its
-/// index (<https://www.rfc-editor.org/rfc/rfc3711#section-3.4>).
+/// The bit that says that a packet of SRTCP is encrypted, in the first byte of its index
+/// (<https://www.rfc-editor.org/rfc/rfc3711#section-3.4>).
 const ENCRYPTED: u8 = 0x80;
 
-/// The kind of a packet, and the number of its source. Neither is encrypted.
+/// The kind of a packet and the number of its source. Neither is encrypted.
 fn kind_of(packet: &[u8]) -> Option<(Kind, u32)> {
     let (kind, header, at) = if is_control(packet) {
         (Kind::Control, MIN_CONTROL, 4)

@@ -30,7 +30,7 @@ fn viewer() -> ViewerSeal {
     ViewerSeal::new(secret(), VIEWER, [8; SALT], Suite::best())
 }
 
-/// A packet of every kind, in the clear, all to one destination.
+/// A packet of every kind, in the clear, to one destination.
 fn vectors() -> Vec<Vec<u8>> {
     let lines = include_str!("../../vectors/native-v1.txt").lines();
     let lines = lines.filter(|line| !line.starts_with('#'));
@@ -42,7 +42,7 @@ fn vectors() -> Vec<Vec<u8>> {
     bytes.collect()
 }
 
-/// Any packet of a channel, in the clear, with this number.
+/// A packet of a channel in the clear, with this number.
 fn numbered(channel: Channel, number: u64) -> Vec<u8> {
     addressed(channel, number, 2)
 }
@@ -77,7 +77,7 @@ fn sealed(seal: &mut SenderSeal, clear: &[u8], now: Duration) -> Vec<u8> {
     out
 }
 
-/// Where everything comes from.
+/// The address of every datagram.
 fn from() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1], 5_005))
 }
@@ -86,22 +86,22 @@ fn opened(seal: &mut ViewerSeal, datagram: &[u8], now: Duration) -> Result<Vec<u
     let mut datagram = datagram.to_vec();
     let length = seal.open(from(), &mut datagram, now)?;
     datagram.truncate(length);
-    // Nobody asks for its CRC, and it is to be compared.
+    // The CRC is not set; the test compares it.
     assert!(sign(&mut datagram));
     Ok(datagram)
 }
 
-/// The same of what a viewer has sent.
+/// Opens at the sender what a viewer has sent.
 fn returned(seal: &mut SenderSeal, datagram: &[u8], now: Duration) -> Result<Vec<u8>, Refusal> {
     let mut datagram = datagram.to_vec();
     let length = seal.open(from(), &mut datagram, now)?;
     datagram.truncate(length);
-    // Nobody asks for its CRC, and it is to be compared.
+    // The CRC is not set; the test compares it.
     assert!(sign(&mut datagram));
     Ok(datagram)
 }
 
-/// A viewer that has had the first report of a sender.
+/// A viewer that has received the first report of a sender.
 fn joined(sender: &mut SenderSeal) -> ViewerSeal {
     let mut viewer = viewer();
     let report = sealed(sender, &numbered(Channel::Control, 0), SECOND);
@@ -109,7 +109,7 @@ fn joined(sender: &mut SenderSeal) -> ViewerSeal {
     viewer
 }
 
-/// The packet without its header: numbers may differ.
+/// The packet without its header, since numbers may differ.
 fn body(datagram: &[u8]) -> &[u8] {
     &datagram[framegram_common::wire::native::HEADER..]
 }
@@ -174,13 +174,13 @@ fn no_bit_can_be_changed() {
         replayed,
         early,
     } = viewer.refused();
-    // Some bits make it a packet of another format or stream.
+    // Some bits change its format or stream.
     assert_eq!(clear + unauthentic + early, flipped);
     assert_eq!(replayed, 0);
 }
 
 #[test]
-fn what_was_recorded_is_taken_once() {
+fn each_packet_is_taken_once() {
     let mut sender = sender(Suite::best());
     let mut viewer = viewer();
     let mut recorded = vec![sealed(&mut sender, &numbered(Channel::Control, 0), SECOND)];
@@ -199,7 +199,7 @@ fn what_was_recorded_is_taken_once() {
         assert_eq!(opened(&mut viewer, datagram, later), Err(Refusal::Replayed));
     }
     assert_eq!(viewer.refused().replayed, recorded.len() as u64);
-    // The same towards the sender.
+    // The other direction.
     let report = vectors().into_iter().find(|it| it[1] & 31 == 8).unwrap();
     let mut out = Vec::new();
     assert!(viewer.seal(&report, SECOND, &mut out));
@@ -208,7 +208,7 @@ fn what_was_recorded_is_taken_once() {
 }
 
 #[test]
-fn another_key_none_and_an_unknown_start_are_told_from_each_other() {
+fn distinguishes_another_key_no_key_and_an_unknown_start() {
     let mut sender = sender(Suite::best());
     let report = sealed(&mut sender, &numbered(Channel::Control, 0), SECOND);
     let chunk = sealed(&mut sender, &numbered(Channel::Media, 0), SECOND);
@@ -227,7 +227,7 @@ fn another_key_none_and_an_unknown_start_are_told_from_each_other() {
     assert!(other.seal(&connect, SECOND, &mut out));
     let refused = returned(&mut sender, &out, SECOND);
     assert_eq!(refused, Err(Refusal::Unauthentic));
-    // Nothing is sealed for a stream that is not known.
+    // A viewer cannot seal for an unknown stream.
     let nack = vectors().into_iter().find(|it| it[1] & 31 == 9).unwrap();
     assert!(!viewer().seal(&nack, SECOND, &mut out));
 }
@@ -250,7 +250,7 @@ fn keys_turn_by_time_by_number_and_on_demand() {
     assert_eq!(send(&mut sender, 3, now), 2);
     assert_eq!(send(&mut sender, 3 + (1 << 28) - 1, now), 2);
     assert_eq!(send(&mut sender, 3 + (1 << 28), now), 3);
-    // What was overtaken by the turn is taken, what is older is not.
+    // Packets overtaken by one turn are taken, older ones are not.
     let held = sealed(&mut sender, &numbered(Channel::Media, 4 + (1 << 28)), now);
     sender.turn(now);
     send(&mut sender, 5 + (1 << 28), now);
@@ -266,7 +266,7 @@ fn keys_turn_by_time_by_number_and_on_demand() {
         assert!(opened(&mut viewer, &next, now).is_ok());
     }
     assert_eq!(opened(&mut viewer, &held, now), Err(Refusal::Unauthentic));
-    // One that joins now needs no more than a report.
+    // A viewer that joins now needs only a report.
     let mut late = self::viewer();
     let report = sealed(&mut sender, &numbered(Channel::Control, 9), now);
     assert!(opened(&mut late, &report, now).is_ok());
@@ -300,7 +300,7 @@ fn a_number_is_not_sealed_again() {
 }
 
 #[test]
-fn nothing_of_a_body_can_be_seen() {
+fn bodies_are_not_visible() {
     let mut sender = sender(Suite::best());
     for clear in vectors() {
         let (_, packet) = Packet::decode(&clear).unwrap();
@@ -317,7 +317,7 @@ fn nothing_of_a_body_can_be_seen() {
             .any(|part| hidden.windows(4).any(|of_sealed| of_sealed == part));
         assert!(!seen, "{packet:?}");
     }
-    // Equal bodies differ, and two starts too.
+    // Equal bodies differ, and so do two starts.
     let first = sealed(&mut sender, &numbered(Channel::Media, 0), SECOND);
     let second = sealed(&mut sender, &numbered(Channel::Media, 1), SECOND);
     assert_ne!(body(&first), body(&second));
@@ -352,10 +352,10 @@ fn strangers_cost_no_memory_and_few_keys() {
         assert_eq!(refused, Err(Refusal::Unauthentic));
     }
     assert_eq!(viewer.refused().unauthentic, starts);
-    // One that is known is not held up by them.
+    // A known viewer is not held up by them.
     let chunk = sealed(&mut sender, &numbered(Channel::Media, 0), SECOND);
     assert!(opened(&mut viewer, &chunk, SECOND).is_ok());
-    // A datagram of the greatest length is no more than one.
+    // The longest datagram costs no more than any other.
     let mut long = chunk;
     long.resize(65_507, 0);
     assert!(opened(&mut viewer, &long, SECOND).is_err());
@@ -363,7 +363,7 @@ fn strangers_cost_no_memory_and_few_keys() {
 }
 
 proptest::proptest! {
-    /// With a key that the other side knows too, whatever it seals.
+    /// The other side has the key, too, and may seal anything.
     #[test]
     fn any_bytes_are_refused_or_opened(
         bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),

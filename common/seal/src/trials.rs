@@ -1,4 +1,4 @@
-//! How often keys are derived for strangers.
+//! Limits on deriving keys for strangers.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,12 +8,11 @@ use framegram_common::prefix::SourcePrefix;
 
 use crate::Refusal;
 
-/// The most keys that fail in a second from one address (IPv6: from one prefix of
-/// 64 bits): whoever tries passphrases on a program that runs tries no more. A
-/// program with the right key fails at none.
+/// Keys that may fail in a second from one address (IPv6: one prefix of 64 bits). This limits an
+/// attacker who tries passphrases. A program with the right key never fails.
 pub(crate) const FAILURES: u32 = 100;
 
-/// A measure that fills with time.
+/// A number of trials that is available each second.
 #[derive(Debug)]
 pub(crate) struct Trials {
     a_second: u32,
@@ -30,7 +29,7 @@ impl Trials {
         }
     }
 
-    /// Whether one more may be tried at `now`.
+    /// Takes a trial, if one is left at `now`.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
         self.fill(now);
         let may = self.left > 0;
@@ -38,7 +37,7 @@ impl Trials {
         may
     }
 
-    /// Fills it, if a second has passed. Returns whether it has.
+    /// Refills the trials if a second has passed. Returns whether it has.
     fn fill(&mut self, now: Duration) -> bool {
         let begins = now.saturating_sub(self.since) >= Duration::from_secs(1);
         if begins {
@@ -48,12 +47,12 @@ impl Trials {
     }
 }
 
-/// What is tried for others than those who have proved to have the key: so much in
-/// all, and less of it for each address.
+/// Trials for peers that have not proved to have the key: a number in total, and fewer for each
+/// address.
 #[derive(Debug)]
 pub(crate) struct Strangers {
     trials: Trials,
-    /// Of this second. A trial adds one at most.
+    /// Failures in this second. A trial adds at most one.
     failed: HashMap<SourcePrefix, u32>,
 }
 
@@ -65,10 +64,7 @@ impl Strangers {
         }
     }
 
-    /// Tries to open with a key something that came from an address.
-    ///
-    /// # Errors
-    /// Why it is not taken: as if it were not authentic, where no more is tried.
+    /// Tries to open a datagram from an address. Without a trial left, it counts as not authentic.
     pub(crate) fn open(
         &mut self,
         from: SocketAddr,
@@ -85,7 +81,7 @@ impl Strangers {
         opened
     }
 
-    /// Whether one more may be tried at `now` for whoever is at an address.
+    /// Takes a trial for an address, if one is left at `now`.
     fn take(&mut self, from: SocketAddr, now: Duration) -> bool {
         if self.trials.fill(now) {
             self.failed.clear();
@@ -94,7 +90,7 @@ impl Strangers {
         failed.is_none_or(|failed| *failed < FAILURES) && self.trials.take(now)
     }
 
-    /// Takes that what was tried failed.
+    /// Counts a failed trial.
     fn record_failure(&mut self, from: SocketAddr) {
         *self.failed.entry(SourcePrefix::of(from.ip())).or_default() += 1;
     }
@@ -105,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_each_second() {
+    fn bounds_the_trials_of_each_second() {
         let mut trials = Trials::new(3);
         let at = Duration::from_millis;
         let taken = |trials: &mut Trials, now| (0..9).filter(|_| trials.take(now)).count();
@@ -115,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_address_fails_no_more_often_than_its_part_and_all_together_no_more_than_the_whole() {
+    fn bounds_the_failures_of_an_address_and_of_all_together() {
         let mut strangers = Strangers::new(10 * FAILURES);
         let mut tried = |host: u8, now| {
             let from = SocketAddr::from(([192, 0, 2, host], 1_000));

@@ -1,4 +1,4 @@
-//! The viewer's side of a key.
+//! The viewer's side: opens streams, seals what the viewer sends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,38 +15,37 @@ use crate::secret::Secret;
 use crate::trials::{Strangers, Trials};
 use crate::{Refusal, Refused, SEED};
 
-/// The most starts of senders that are remembered, so that what was recorded of
-/// them shows nothing: of more, those that were silent for longest are forgotten.
+/// Most starts of senders that are remembered, so that a recording of them is refused. Beyond that,
+/// those silent for longest are forgotten.
 const MAX_STARTS: usize = 128;
 
-/// The most destinations of one start that are remembered: a viewer that connects
-/// may be another one each time.
+/// Most destinations of one start that are remembered. A viewer that connects may get another one
+/// each time.
 const MAX_DESTINATIONS: usize = 4;
 
-/// For so long nothing comes before another destination is believed: what was sent
-/// to another viewer is not for this one.
+/// How long the own destination must be silent before another is accepted: packets to other viewers
+/// are not for this one.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// Keys that are tried in a second for starts that are not known: each takes a few
-/// microseconds.
+/// Keys tried in a second for unknown starts. Each takes a few microseconds.
 const TRIALS: u32 = 2_000;
 
-/// The same for starts that are known.
+/// Keys tried in a second for known starts.
 const KNOWN_TRIALS: u32 = 1_000;
 
 /// Opens what senders send, and seals what this viewer sends to them.
 #[derive(Debug)]
 pub struct ViewerSeal {
     secret: Secret,
-    /// What it asks for a stream with.
+    /// The keys of its requests for a stream.
     own: StartKeys,
     requests: Outgoing,
-    /// Its handshakes, if it asks.
+    /// Its handshakes, if it connects.
     connecting: Option<Connecting>,
     viewer: u64,
     turn: Turn,
-    /// The next packet numbers, of all streams together: a stream that is followed
-    /// again goes on where it was.
+    /// The next packet numbers, for all streams together, so that numbers continue when a stream is
+    /// followed again.
     numbers: [u64; Channel::ALL.len()],
     starts: Vec<Start>,
     strangers: Strangers,
@@ -59,17 +58,17 @@ pub struct ViewerSeal {
 struct Start {
     stream: u32,
     keys: StartKeys,
-    /// That which this viewer is.
+    /// This viewer's destination.
     destination: Option<u16>,
     destinations: Vec<(u16, Incoming)>,
     outgoing: Outgoing,
     turn: Turn,
-    /// When something of it was taken last.
+    /// Time of the last packet taken.
     taken: Duration,
 }
 
 impl ViewerSeal {
-    /// The number of the viewer and the salt are drawn at random at each start.
+    /// Number and salt of the viewer must be drawn at random at each start.
     #[must_use]
     pub fn new(secret: Secret, viewer: u64, salt: [u8; SALT], suite: Suite) -> Self {
         Self {
@@ -87,8 +86,8 @@ impl ViewerSeal {
         }
     }
 
-    /// Asks a sender for its stream, and agrees with it on keys of their own. The
-    /// seed is drawn at random at each start.
+    /// Connects: agrees with the sender on keys of its own. The seed must be drawn at random at
+    /// each start.
     #[must_use]
     pub fn connecting(self, seed: [u8; SEED]) -> Self {
         let (psk, ephemerals) = (Psk::new(&self.secret), Ephemerals::new(seed));
@@ -99,8 +98,8 @@ impl ViewerSeal {
         }
     }
 
-    /// Replaces what is in `out` by a packet in the clear as a sealed one. Returns
-    /// whether it can be sealed: not for a stream of which nothing has come.
+    /// Seals a packet and puts it into `out` in place of the old content. Returns false for a
+    /// stream of which nothing has arrived.
     pub fn seal(&mut self, packet: &[u8], now: Duration, out: &mut Vec<u8>) -> bool {
         out.clear();
         let envelope = Envelope::of_clear(packet);
@@ -150,11 +149,11 @@ impl ViewerSeal {
         })
     }
 
-    /// Opens a datagram from a sender in its place, as a packet in the clear
-    /// but for its CRC. Returns its length.
+    /// Opens a datagram from a sender in place. Returns the length of the packet in the clear,
+    /// whose CRC is not set.
     ///
     /// # Errors
-    /// Why it is not taken; the datagram may be anything then.
+    /// Why it is refused. The datagram then has undefined content.
     pub fn open(
         &mut self,
         from: SocketAddr,
@@ -184,7 +183,7 @@ impl ViewerSeal {
             }
             return self.open_answer(envelope, from, now, datagram);
         }
-        // That is for viewers which connect.
+        // Only viewers that connect get these packets.
         if envelope.destination == NO_DESTINATION {
             return Err(Refusal::Unauthentic);
         }
@@ -193,7 +192,7 @@ impl ViewerSeal {
         let is_known = left.peek().is_some();
         let mut copy = Vec::new();
         while let Some(start) = left.next() {
-            // What is not opened is no more what it was.
+            // A failed trial overwrites the datagram.
             if left.peek().is_some() {
                 copy.clear();
                 copy.extend_from_slice(datagram);
@@ -230,8 +229,8 @@ impl ViewerSeal {
         Ok(length)
     }
 
-    /// Opens what a sender answers this viewer that asks for the stream: nothing else
-    /// is sealed with keys that others have too.
+    /// Opens the answer of a sender to this viewer's request. Nothing else is sealed with keys that
+    /// others also have.
     fn open_answer(
         &mut self,
         envelope: &Envelope,
@@ -270,7 +269,7 @@ impl ViewerSeal {
         self.starts.push(start);
     }
 
-    /// The datagrams that were not taken so far.
+    /// Counts of the datagrams refused so far.
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused

@@ -1,17 +1,17 @@
 //! The replay window of one channel
 //! (<https://www.rfc-editor.org/rfc/rfc4303#section-3.4.3>).
 
-/// Which numbers were taken of late. Memory is taken with the first one.
+/// The numbers taken recently. It allocates with the first one.
 #[derive(Debug)]
 pub(crate) struct ReplayWindow {
-    /// A bit for each of the newest numbers, by the number modulo their count.
+    /// A bit for each of the newest numbers, indexed by the number modulo their count.
     bits: Vec<u64>,
     size: u64,
     highest: Option<u64>,
 }
 
 impl ReplayWindow {
-    /// A window of this many numbers, a multiple of 64.
+    /// A window of `size` numbers, a multiple of 64.
     pub(crate) fn new(size: u64) -> Self {
         Self {
             bits: Vec::new(),
@@ -20,13 +20,12 @@ impl ReplayWindow {
         }
     }
 
-    /// The highest number that was taken.
+    /// The highest number taken.
     pub(crate) fn highest(&self) -> Option<u64> {
         self.highest
     }
 
-    /// Takes a number. Returns whether it is new: it was not taken before, and is
-    /// not too old to tell.
+    /// Takes a number. Returns false if it was taken before or is too old for the window.
     pub(crate) fn take(&mut self, number: u64) -> bool {
         let words = (self.size / u64::from(u64::BITS)) as usize;
         self.bits.resize(words, 0);
@@ -44,7 +43,7 @@ impl ReplayWindow {
         is_new
     }
 
-    /// Clears what the numbers from `first` to `last` stand in place of.
+    /// Clears the bits of the numbers from `first` to `last`.
     fn forget(&mut self, first: u64, last: u64) {
         if last - first >= self.size {
             self.bits.fill(0);
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Beside one that remembers all.
+        /// Compares with a set that remembers all numbers.
         #[test]
         fn each_number_is_taken_once(
             start in 0_u64..1 << 40,
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn no_memory_is_taken_before_the_first_number() {
+    fn allocates_with_the_first_number() {
         let mut window = ReplayWindow::new(1 << 18);
         assert_eq!((window.bits.capacity(), window.highest()), (0, None));
         assert!(window.take(5) && !window.take(5));

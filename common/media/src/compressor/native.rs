@@ -1,5 +1,5 @@
-//! libjpeg's compressor. TurboJPEG's interface sets neither quantisation nor
-//! Huffman tables; `native/compressor.c` does.
+//! libjpeg's compressor. TurboJPEG's interface cannot set quantisation or Huffman tables;
+//! `native/compressor.c` can.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char};
@@ -12,21 +12,21 @@ use crate::huffman::HuffmanTables;
 use crate::steps::Steps;
 use crate::subsampling::Subsampling;
 
-/// The most planes of an image.
+/// Most planes of an image.
 pub(super) const MAX_PLANES: usize = 3;
 
-/// libjpeg's compressor, used for one image after another.
+/// libjpeg's compressor. It is reused for all images.
 pub(super) struct Native(NonNull<Handle>);
 
-// SAFETY: the handle is used by one thread at a time, through `&mut self`, and
-// libjpeg-turbo ties it to no thread.
+// SAFETY: one thread at a time uses the handle, through `&mut self`, and libjpeg-turbo does not tie
+// it to a thread.
 unsafe impl Send for Native {}
 
 /// Why there is no JPEG.
 pub(super) enum Refusal {
-    /// It is longer than the memory for it.
+    /// It is longer than its buffer.
     Full,
-    /// What libjpeg-turbo says.
+    /// libjpeg-turbo's message.
     Refused(String),
 }
 
@@ -34,12 +34,13 @@ impl Native {
     pub(super) fn new() -> Result<Self, CodecError> {
         // SAFETY: takes no pointers.
         let handle = NonNull::new(unsafe { framegram_compressor_new() });
-        let handle =
-            handle.ok_or_else(|| CodecError::Jpeg("libjpeg-turbo gives no compressor".into()))?;
+        let handle = handle.ok_or_else(|| {
+            CodecError::Jpeg("libjpeg-turbo has no memory for a compressor".into())
+        })?;
         Ok(Self(handle))
     }
 
-    /// Writes the JPEG of an image into `out` and returns its length.
+    /// Encodes an image into `out` and returns the length of the JPEG.
     pub(super) fn compress(
         &mut self,
         image: &NativeImage<'_>,
@@ -52,9 +53,9 @@ impl Native {
             huffman: &*tables.huffman,
             restart_interval: tables.restart_interval.into(),
         };
-        // SAFETY: the handle is valid. `NativeImage` has planes of the size that
-        // is read, which it borrows; `coding` and what it points to outlive the
-        // call; no more than `out.len()` bytes are written to `out`.
+        // SAFETY: the handle is valid. `NativeImage` borrows planes of the size that is read.
+        // `coding` and what it points to outlive the call. At most `out.len()` bytes are written to
+        // `out`.
         let written = unsafe {
             framegram_compress(
                 self.0.as_ptr(),
@@ -70,9 +71,9 @@ impl Native {
         }
     }
 
-    /// What libjpeg-turbo said of the call that failed last.
+    /// libjpeg-turbo's message about the last call that failed.
     fn message(&self) -> String {
-        // SAFETY: the handle is valid; the text is, until the next call with it.
+        // SAFETY: the handle is valid, and the text is valid until the next call with it.
         let said = unsafe { CStr::from_ptr(framegram_compressor_message(self.0.as_ptr())) };
         let said = said.to_string_lossy();
         format!("the JPEG encoder failed: {said}")
@@ -81,15 +82,15 @@ impl Native {
 
 impl Drop for Native {
     fn drop(&mut self) {
-        // SAFETY: the handle is valid and not used again.
+        // SAFETY: the handle is valid and not used afterwards.
         unsafe { framegram_compressor_free(self.0.as_ptr()) }
     }
 }
 
-/// Rows of samples: their bytes, and how many of them a row has.
+/// Rows of samples: their bytes, and the samples in a row.
 pub(super) type Rows<'a> = (&'a [u8], usize);
 
-/// An image as `native/compressor.c` takes it.
+/// An image in the layout of `native/compressor.c`.
 #[repr(C)]
 pub(super) struct NativeImage<'a> {
     planes: [*const u8; MAX_PLANES],
@@ -105,10 +106,10 @@ pub(super) struct NativeImage<'a> {
 }
 
 impl<'a> NativeImage<'a> {
-    /// Packed blue, green and red, three bytes a pixel, for 4:2:0.
+    /// Packed blue, green and red, three bytes a pixel, to be encoded as 4:2:0.
     ///
     /// # Panics
-    /// Where there are fewer pixels than the size says.
+    /// If there are fewer pixels than the size needs.
     pub(super) fn packed((width, height): (usize, usize), pixels: &'a [u8]) -> Self {
         assert!(pixels.len() >= 3 * width * height, "all pixels");
         Self {
@@ -117,10 +118,10 @@ impl<'a> NativeImage<'a> {
         }
     }
 
-    /// Planes, each of whose rows has whole blocks of 8 samples.
+    /// Planes with rows of whole blocks of 8 samples.
     ///
     /// # Panics
-    /// Where there are fewer planes or rows than the size says.
+    /// If there are fewer planes or rows than the size needs.
     pub(super) fn planes(
         size: (usize, usize),
         subsampling: Subsampling,
@@ -144,7 +145,7 @@ impl<'a> NativeImage<'a> {
             planes: [null(); MAX_PLANES],
             strides: [0; MAX_PLANES],
             rows: [0; MAX_PLANES],
-            // An image has at most `MAX_SIDE` a side.
+            // An image has at most `MAX_SIDE` pixels on a side.
             width: width as u32,
             height: height as u32,
             components: if subsampling == Subsampling::Gray {
@@ -158,7 +159,7 @@ impl<'a> NativeImage<'a> {
             samples: PhantomData,
         };
         for (index, (samples, stride)) in planes.iter().enumerate() {
-            assert!(*stride > 0 && samples.len() >= *stride, "a row at least");
+            assert!(*stride > 0 && samples.len() >= *stride, "at least a row");
             image.planes[index] = samples.as_ptr();
             image.strides[index] = *stride;
             image.rows[index] = samples.len() / stride;
@@ -167,17 +168,17 @@ impl<'a> NativeImage<'a> {
     }
 }
 
-/// How images are coded until something of it changes.
+/// The parameters that stay from image to image.
 pub(super) struct Tables {
     pub(super) steps: Steps,
-    /// What of a step a coefficient other than the mean is rounded at, in
-    /// percent, at most 50; a smaller one makes a dead zone.
+    /// Rounding offset of coefficients other than DC, in percent of a step, at most 50. Less than
+    /// 50 makes a dead zone.
     pub(super) rounding: u32,
     pub(super) huffman: Arc<HuffmanTables>,
     pub(super) restart_interval: u16,
 }
 
-/// The same as `native/compressor.c` takes it.
+/// [`Tables`] in the layout of `native/compressor.c`.
 #[repr(C)]
 struct Coding {
     steps: Steps,
@@ -186,7 +187,7 @@ struct Coding {
     restart_interval: u32,
 }
 
-/// What `native/compressor.c` keeps of a compressor.
+/// The compressor of `native/compressor.c`.
 #[repr(C)]
 struct Handle {
     _private: [u8; 0],

@@ -5,7 +5,7 @@ use crate::decoder::Decoder;
 use crate::planes::Planes;
 
 #[test]
-fn keeps_the_planes_of_every_subsampling_at_odd_sizes() {
+fn keeps_planes_of_every_subsampling_at_odd_sizes() {
     let mut compressor = Compressor::new().unwrap();
     let mut decoder = Decoder::new().unwrap();
     let mut decoded = Planes::default();
@@ -30,7 +30,7 @@ fn keeps_the_planes_of_every_subsampling_at_odd_sizes() {
 }
 
 #[test]
-fn noise_of_every_size_comes_back() {
+fn noise_of_every_size_survives() {
     let mut compressor = Compressor::new().unwrap();
     let mut decoder = Decoder::new().unwrap();
     let mut decoded = Planes::default();
@@ -51,7 +51,7 @@ fn noise_of_every_size_comes_back() {
         let image = Image::yuv(width, height, subsampling, planes.clone().into()).unwrap();
         let jpeg = compressor.compress(&image, 100).unwrap();
         decoder.decode_planes(&jpeg, &mut decoded).unwrap();
-        // With steps of 1, only the transform and its inverse round.
+        // At steps of 1, only the transform and its inverse round.
         for (own, original) in decoded.rows().flatten().zip(&planes) {
             let off = own.abs_diff(*original);
             assert!(off <= 2, "{width}x{height} {subsampling:?}: off by {off}");
@@ -61,7 +61,7 @@ fn noise_of_every_size_comes_back() {
 }
 
 #[test]
-fn an_image_that_does_not_fit_is_refused_and_the_next_one_is_not() {
+fn refuses_an_image_that_does_not_fit_and_encodes_the_next_one() {
     let mut compressor = Compressor::new().unwrap();
     let mut random = fastrand::Rng::with_seed(2);
     let noise: Vec<u8> = std::iter::repeat_with(move || random.u8(..))
@@ -88,7 +88,7 @@ fn image_planes(image: &Image) -> &[u8] {
     }
 }
 
-/// Bytes and squared errors at a rounding.
+/// Bytes and squared error at a rounding.
 fn rounded_at(rounding: u32, image: &Image) -> (usize, u64) {
     let mut compressor = Compressor::new().unwrap();
     compressor.tables.rounding = rounding;
@@ -104,7 +104,7 @@ fn rounded_at(rounding: u32, image: &Image) -> (usize, u64) {
 }
 
 #[test]
-fn libjpeg_rounds_where_it_is_told_to() {
+fn libjpeg_uses_the_rounding_that_is_set() {
     let mut random = fastrand::Rng::with_seed(3);
     for subsampling in [Subsampling::Yuv420, Subsampling::Gray] {
         let planes: Vec<u8> = (0..subsampling.bytes(320, 192))
@@ -123,9 +123,9 @@ fn libjpeg_rounds_where_it_is_told_to() {
 }
 
 #[test]
-fn a_coefficient_is_rounded_up_at_the_same_part_of_every_step() {
-    // Blocks of one basis function (T.81, A.3.3) that adds or takes away a number,
-    // which makes its coefficient 8 times that.
+fn rounds_up_at_the_same_part_of_every_step() {
+    // Each block is one basis function (T.81, A.3.3) with an amplitude. Its coefficient is 8 times
+    // the amplitude.
     const NUMBERS: std::ops::Range<u8> = 0..128;
     let signs = [1, -1, -1, 1, 1, -1, -1, 1];
     let row: Vec<u8> = NUMBERS

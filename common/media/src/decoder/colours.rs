@@ -1,15 +1,14 @@
-//! Colours and samplings that few JPEGs have, into those that all sinks take.
+//! Converts rare colour spaces and subsamplings to those that all sinks accept.
 
 use framegram_common::jpeg::JpegHeader;
 use turbojpeg::PixelFormat;
 
-/// Whether the inks of print are stored the other way round, as Adobe's programs
-/// do it, which say so.
+/// Whether CMYK is stored inverted. Adobe's programs do this and write their marker.
 pub(super) fn is_inverted(jpeg: &[u8]) -> bool {
     JpegHeader::parse(jpeg).is_ok_and(|header| header.adobe.is_some())
 }
 
-/// Cyan, magenta, yellow and black to pixels of `format`.
+/// Converts cyan, magenta, yellow and black to pixels of `format`.
 pub(super) fn print(inks: &[u8], is_inverted: bool, pixels: &mut [u8], format: PixelFormat) {
     let light = |ink: u8| u32::from(if is_inverted { ink } else { 255 - ink });
     let (red, green, blue) = match format {
@@ -31,7 +30,7 @@ pub(super) fn print(inks: &[u8], is_inverted: bool, pixels: &mut [u8], format: P
     }
 }
 
-/// Red, green and blue to planes of 4:4:4 (BT.601, all values).
+/// Converts red, green and blue to planes of 4:4:4 (BT.601, full range).
 pub(super) fn to_planes(pixels: &[u8], samples: &mut Vec<u8>) {
     let count = pixels.len() / 3;
     samples.resize(3 * count, 0);
@@ -40,7 +39,7 @@ pub(super) fn to_planes(pixels: &[u8], samples: &mut Vec<u8>) {
     for (at, pixel) in pixels.chunks_exact(3).enumerate() {
         let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(i32::from);
         luma_plane[at] = luma(pixel[0], pixel[1], pixel[2]);
-        // As libjpeg has it, in 65,536ths.
+        // As in libjpeg, in 65,536ths.
         let difference = |sum: i32| ((sum + (128 << 16) + 32_767) >> 16) as u8;
         blue_plane[at] = difference(-11_059 * r - 21_709 * g + 32_768 * b);
         red_plane[at] = difference(32_768 * r - 27_439 * g - 5_329 * b);
@@ -52,8 +51,8 @@ fn luma(red: u8, green: u8, blue: u8) -> u8 {
     ((sum + 32_768) >> 16) as u8
 }
 
-/// Planes whose rows of chroma each stand for `rows` of luma, to 4:4:4. Luma is
-/// padded to whole rows of chroma before.
+/// Converts planes with one chroma row for `rows` luma rows to 4:4:4. Luma arrives padded to whole
+/// chroma rows.
 pub(super) fn repeat_rows(samples: &mut Vec<u8>, (width, height): (usize, usize), rows: usize) {
     let padded = height.next_multiple_of(rows);
     let chroma = samples.split_off(width * padded);

@@ -5,7 +5,7 @@ use framegram_common::jpeg::JpegHeader;
 use super::*;
 use crate::{Pixels, vet};
 
-/// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
+/// A JPEG of quality 95 whose pixel at (x, y) has `colour(x, y)`, as red, green, blue.
 fn jpeg(
     width: usize,
     height: usize,
@@ -29,7 +29,7 @@ fn jpeg(
         .unwrap()
 }
 
-/// Red, green, blue and white in the four quarters.
+/// Quarters of red, green, blue and white.
 fn quadrants(width: usize, height: usize) -> Vec<u8> {
     jpeg(width, height, Subsamp::Sub2x2, |x, y| {
         match (x < width / 2, y < height / 2) {
@@ -42,14 +42,14 @@ fn quadrants(width: usize, height: usize) -> Vec<u8> {
 }
 
 #[test]
-fn decodes_red_green_and_blue_to_the_words_of_a_window() {
-    let mut picture = XrgbImage::default();
+fn decodes_to_the_pixel_format_of_a_window() {
+    let mut image = XrgbImage::default();
     Decoder::new()
         .unwrap()
-        .decode(&quadrants(64, 48), Reduction::None, &mut picture)
+        .decode(&quadrants(64, 48), Reduction::None, &mut image)
         .unwrap();
-    assert_eq!((picture.width, picture.height), (64, 48));
-    let at = |x: usize, y: usize| picture.pixels[y * 64 + x] & 0x00ff_ffff;
+    assert_eq!((image.width, image.height), (64, 48));
+    let at = |x: usize, y: usize| image.pixels[y * 64 + x] & 0x00ff_ffff;
     for (seen, expected) in [
         (at(8, 8), 0xff_0000),
         (at(56, 8), 0x00_ff00),
@@ -64,7 +64,7 @@ fn decodes_red_green_and_blue_to_the_words_of_a_window() {
 }
 
 #[test]
-fn decodes_smaller_where_less_is_shown() {
+fn decodes_reduced() {
     assert_eq!(
         Reduction::towards((1920, 1080), (1920, 1080)),
         Reduction::None
@@ -81,28 +81,28 @@ fn decodes_smaller_where_less_is_shown() {
         Reduction::towards((1920, 1080), (100, 56)),
         Reduction::Eighth
     );
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     Decoder::new()
         .unwrap()
-        .decode(&quadrants(63, 49), Reduction::Half, &mut picture)
+        .decode(&quadrants(63, 49), Reduction::Half, &mut image)
         .unwrap();
-    assert_eq!((picture.width, picture.height), (32, 25));
-    assert_eq!(picture.pixels.len(), 32 * 25);
+    assert_eq!((image.width, image.height), (32, 25));
+    assert_eq!(image.pixels.len(), 32 * 25);
 }
 
 #[test]
-fn uses_the_memory_of_a_larger_picture_again() {
+fn reuses_the_memory_of_a_larger_image() {
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     decoder
-        .decode(&quadrants(64, 64), Reduction::None, &mut picture)
+        .decode(&quadrants(64, 64), Reduction::None, &mut image)
         .unwrap();
-    let memory = picture.pixels.as_ptr();
+    let memory = image.pixels.as_ptr();
     decoder
-        .decode(&quadrants(32, 32), Reduction::None, &mut picture)
+        .decode(&quadrants(32, 32), Reduction::None, &mut image)
         .unwrap();
-    assert_eq!(picture.pixels.len(), 32 * 32);
-    assert_eq!(picture.pixels.as_ptr(), memory);
+    assert_eq!(image.pixels.len(), 32 * 32);
+    assert_eq!(image.pixels.as_ptr(), memory);
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn refuses_a_header_that_claims_gigabytes() {
     let sof = bytes.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
     bytes[sof + 5..sof + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     let error = decoder
-        .decode(&bytes, Reduction::None, &mut picture)
+        .decode(&bytes, Reduction::None, &mut image)
         .unwrap_err();
     assert!(error.to_string().contains("65500x65500"), "{error}");
-    assert_eq!(picture.pixels.capacity(), 0);
+    assert_eq!(image.pixels.capacity(), 0);
     assert!(decoder.size(&bytes).is_err());
     assert!(
         decoder
@@ -126,27 +126,27 @@ fn refuses_a_header_that_claims_gigabytes() {
 }
 
 #[test]
-fn refuses_what_is_cut_short_or_no_jpeg() {
+fn refuses_truncated_jpegs_and_other_bytes() {
     let bytes = quadrants(64, 48);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     for broken in [
         &bytes[..bytes.len() * 3 / 4],
         b"not a jpeg",
         b"",
         &[0xff, 0xd8],
     ] {
-        let outcome = decoder.decode(broken, Reduction::None, &mut picture);
-        assert!(outcome.is_err(), "{} bytes were taken", broken.len());
+        let outcome = decoder.decode(broken, Reduction::None, &mut image);
+        assert!(outcome.is_err(), "{} bytes were accepted", broken.len());
         decoder
-            .decode(&bytes, Reduction::None, &mut picture)
-            .expect("a good picture after a broken one");
+            .decode(&bytes, Reduction::None, &mut image)
+            .expect("a good image after a broken one");
     }
 }
 
 /// Some UVC cameras pad the scan before the end marker.
 #[test]
-fn takes_a_camera_s_padding_before_the_end_marker() {
+fn accepts_a_camera_s_padding_before_the_end_marker() {
     let mut bytes = quadrants(64, 48);
     let end = bytes.len() - 2;
     bytes.splice(end..end, [0x00, 0x00, 0x00]);
@@ -157,7 +157,7 @@ fn takes_a_camera_s_padding_before_the_end_marker() {
 }
 
 #[test]
-fn gives_planes_without_padding_at_odd_sizes() {
+fn decodes_odd_sizes_to_planes_without_padding() {
     let mut decoder = Decoder::new().unwrap();
     let mut planes = Planes::default();
     for (subsamp, subsampling, chroma) in [
@@ -207,10 +207,9 @@ fn rare_samplings_and_colours_become_planes_of_4_4_4() {
     }
 }
 
-/// A sender takes stills of up to [`MAX_PIXELS`], such as those of a 36 megapixel
-/// camera.
+/// A sender accepts stills of up to [`MAX_PIXELS`], such as those of a camera of 36 megapixels.
 #[test]
-fn decodes_the_largest_pictures_that_a_sender_sends() {
+fn decodes_the_largest_images_that_a_sender_sends() {
     let (width, height) = (7_360, 4_912);
     let pixels = vec![90_u8; width * height];
     let image = Packed {
@@ -221,22 +220,21 @@ fn decodes_the_largest_pictures_that_a_sender_sends() {
         format: PixelFormat::GRAY,
     };
     let jpeg = turbojpeg::compress(image, 50, Subsamp::Gray).unwrap();
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     Decoder::new()
         .unwrap()
-        .decode(&jpeg, Reduction::Eighth, &mut picture)
+        .decode(&jpeg, Reduction::Eighth, &mut image)
         .unwrap();
-    assert_eq!((picture.width, picture.height), (920, 614));
+    assert_eq!((image.width, image.height), (920, 614));
 }
 
-/// `jpeg`, which is progressive, with this many more scans that say nothing:
-/// each of them costs a pass over the whole picture.
+/// Adds empty scans to a progressive `jpeg`. Each costs a pass over the whole image.
 fn with_scans(jpeg: &[u8], blocks: u32, scans: usize) -> Vec<u8> {
-    // An AC table whose one code stands for a run of 16384 blocks and more.
+    // An AC table whose one code stands for a run of 16,384 blocks or more.
     let mut table = vec![0xff, 0xc4, 0, 20, 0x13, 1];
     table.extend([0; 15]);
     table.push(0xe0);
-    // The first component's AC coefficients, all 0.
+    // The AC coefficients of the first component, all 0.
     let mut scan = vec![0xff, 0xda, 0, 8, 1, 1, 0x03, 1, 63, 0];
     let mut bits = String::new();
     let mut left = blocks;
@@ -280,30 +278,30 @@ fn progressive(width: usize, height: usize) -> Vec<u8> {
 }
 
 #[test]
-fn refuses_a_large_picture_of_many_scans_before_it_costs_anything() {
+fn refuses_a_large_image_of_many_scans_before_decoding_it() {
     let (width, height) = (7_680, 4_320);
     let plain = progressive(width, height);
     // 518,400 blocks, in runs of up to 32,767.
     let bomb = with_scans(&plain, 518_400, 50);
     let mut decoder = Decoder::new().unwrap();
-    let mut picture = XrgbImage::default();
+    let mut image = XrgbImage::default();
     let error = decoder
-        .decode(&bomb, Reduction::Eighth, &mut picture)
+        .decode(&bomb, Reduction::Eighth, &mut image)
         .unwrap_err();
     assert!(error.to_string().contains("scans"), "{error}");
-    assert_eq!(picture.pixels.capacity(), 0, "it was decoded first");
-    // As many as encoders make are taken, and more of a smaller picture.
+    assert_eq!(image.pixels.capacity(), 0, "it was decoded first");
+    // The scans of an encoder are accepted, and more for a smaller image.
     decoder
-        .decode(&plain, Reduction::Eighth, &mut picture)
+        .decode(&plain, Reduction::Eighth, &mut image)
         .unwrap();
     let small = with_scans(&progressive(1_024, 1_024), 128 * 128, 50);
     decoder
-        .decode(&small, Reduction::Eighth, &mut picture)
+        .decode(&small, Reduction::Eighth, &mut image)
         .unwrap();
 }
 
 #[test]
-fn a_jpeg_with_decoder_warnings_is_shown_and_reported_once() {
+fn a_jpeg_with_warnings_is_decoded_and_reported_once() {
     let whole = quadrants(64, 48);
     let end = whole.len() - 2;
     let mut decoder = Decoder::new().unwrap();
@@ -316,17 +314,14 @@ fn a_jpeg_with_decoder_warnings_is_shown_and_reported_once() {
     for extra in [&[0; 400][..], &[7, 9, 4], &coded] {
         let mut bytes = whole.clone();
         bytes.splice(end..end, extra.iter().copied());
-        let mut picture = XrgbImage::default();
-        decoder
-            .decode(&bytes, Reduction::None, &mut picture)
-            .unwrap();
-        assert_eq!(picture, expected);
+        let mut image = XrgbImage::default();
+        decoder.decode(&bytes, Reduction::None, &mut image).unwrap();
+        assert_eq!(image, expected);
         vet(&bytes, true).unwrap();
     }
     assert!(decoder.take_remark().is_some());
     assert_eq!(decoder.take_remark(), None);
-    // Nothing vouches for them: coded data that are left over may be those of
-    // another frame.
+    // No checksum covers them: surplus coded data may belong to another frame.
     let mut bytes = whole.clone();
     bytes.splice(end..end, coded);
     vet(&bytes, false).unwrap_err();
@@ -334,7 +329,7 @@ fn a_jpeg_with_decoder_warnings_is_shown_and_reported_once() {
 }
 
 #[test]
-fn a_header_that_libjpeg_remarks_on_is_one() {
+fn a_header_with_a_warning_is_accepted() {
     let mut bytes = quadrants(64, 48);
     let version = bytes.windows(5).position(|w| w == b"JFIF\0").unwrap() + 5;
     bytes[version] = 2;
@@ -347,7 +342,7 @@ fn a_header_that_libjpeg_remarks_on_is_one() {
 }
 
 #[test]
-fn cleaned_jpegs_are_decoded() {
+fn decodes_cleaned_jpegs() {
     let whole = jpeg(64, 64, Subsamp::Sub2x2, |x, y| {
         [(x * y) as u8, x as u8, y as u8]
     });
@@ -361,7 +356,7 @@ fn cleaned_jpegs_are_decoded() {
 }
 
 #[test]
-fn a_jpeg_that_lacks_more_than_a_row_of_blocks_is_not_a_picture() {
+fn refuses_a_jpeg_that_lacks_more_than_a_row_of_blocks() {
     let noise = |x: usize, y: usize| [(x * 31 + y * 17) as u8, (x * y) as u8, 128];
     let whole = jpeg(160, 160, Subsamp::Sub2x2, noise);
     let header = JpegHeader::parse(&whole).unwrap().len;
@@ -372,7 +367,7 @@ fn a_jpeg_that_lacks_more_than_a_row_of_blocks_is_not_a_picture() {
         cut.extend([0xff, 0xd9]);
         let decoded = decoder.decode_whole(&cut).is_ok();
         assert_eq!(decoded, vet(&cut, true).is_ok(), "{percent} %");
-        // A row is a tenth of it.
+        // A row is a tenth of the image.
         assert_eq!(decoded, percent > 90, "{percent} %");
         assert_eq!(vet(&cut, false).is_ok(), percent == 100, "{percent} %");
         taken += u32::from(decoded);
@@ -381,7 +376,7 @@ fn a_jpeg_that_lacks_more_than_a_row_of_blocks_is_not_a_picture() {
 }
 
 #[test]
-fn decodes_jpegs_to_the_planes_they_were_made_of() {
+fn decodes_jpegs_to_the_planes_they_were_made_from() {
     let mut compressor = crate::Compressor::new().unwrap();
     let mut decoder = Decoder::new().unwrap();
     for subsampling in [
@@ -408,7 +403,7 @@ fn decodes_jpegs_to_the_planes_they_were_made_of() {
 }
 
 #[test]
-fn a_still_that_is_too_large_is_decoded_smaller() {
+fn decodes_a_still_that_is_too_large_reduced() {
     let line = |width: usize, height: usize| {
         let pixels = vec![200; 3 * width * height];
         let mut compressor = turbojpeg::Compressor::new().unwrap();

@@ -1,19 +1,18 @@
-//! The lengths of Huffman codes, none longer than T.81 allows.
+//! Lengths of Huffman codes within the limit of T.81.
 
-/// The longest code in bits (T.81, C.1).
+/// Longest code in bits (T.81, C.1).
 pub(super) const MAX_LENGTH: usize = 16;
 
-/// A number of codes, and by how many each of them grows.
+/// A number of symbols, and by how much the code of each of them grows.
 #[derive(Clone)]
 struct Package {
     weight: u64,
     codes: Vec<usize>,
 }
 
-/// The lengths that make the sum of each times its weight least, of at least 2
-/// and at most 256 codes (package-merge: Larmore and Hirschberg, "A fast
-/// algorithm for optimal length-limited Huffman codes", 1990). None is longer
-/// than that of the first of the lightest.
+/// The code lengths with the least sum of length times weight, for 2 to 256 symbols (package-merge:
+/// Larmore and Hirschberg, "A fast algorithm for optimal length-limited Huffman codes", 1990). The
+/// first of the lightest symbols gets the longest code.
 pub(super) fn code_lengths(weights: &[u64]) -> Vec<u8> {
     let mut singles: Vec<_> = (0..)
         .zip(weights)
@@ -49,7 +48,7 @@ mod tests {
         products.map(|(weight, len)| weight * u64::from(*len)).sum()
     }
 
-    /// What Huffman's own algorithm gives, which limits no length.
+    /// The sum that Huffman's algorithm reaches without a limit.
     fn without_limit(weights: &[u64]) -> u64 {
         let mut left = weights.to_vec();
         let mut sum = 0;
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_fill_all_room_and_none_is_too_long() {
+    fn codes_are_complete_and_none_is_too_long() {
         let mut random = fastrand::Rng::with_seed(6);
         for _ in 0..100 {
             let count = random.usize(2..=256);
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn short_codes_are_as_good_as_without_a_limit() {
+    fn codes_below_the_limit_are_optimal() {
         let mut random = fastrand::Rng::with_seed(7);
         for _ in 0..100 {
             let weights: Vec<u64> = (0..random.usize(2..200))
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_double_are_limited() {
+    fn doubling_weights_reach_the_limit() {
         let weights: Vec<u64> = (0..40).map(|power| 1 << power).collect();
         let lengths = code_lengths(&weights);
         assert_eq!(lengths.iter().max(), Some(&16));

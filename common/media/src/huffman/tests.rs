@@ -17,7 +17,7 @@ fn planes(jpeg: &[u8]) -> Planes {
 }
 
 #[test]
-fn other_tables_change_the_bytes_and_nothing_else() {
+fn new_tables_change_only_the_bytes() {
     for subsampling in [Subsampling::Yuv420, Subsampling::Yuv444, Subsampling::Gray] {
         for interval in [0, 3] {
             let mut compressor = Compressor::new().unwrap();
@@ -35,7 +35,7 @@ fn other_tables_change_the_bytes_and_nothing_else() {
                 standard.len()
             );
             assert_eq!(SymbolCounts::of(&own), SymbolCounts::of(&standard));
-            // Any other picture can be coded, too, at any quality.
+            // The tables can code any other image at any quality.
             for quality in [1, 30, 100] {
                 for amplitude in [0, 1, 30, 127] {
                     let image = noise(2, subsampling, amplitude);
@@ -53,7 +53,7 @@ fn other_tables_change_the_bytes_and_nothing_else() {
 }
 
 #[test]
-fn bits_are_those_of_the_jpeg() {
+fn counts_the_bits_of_the_jpeg() {
     let jpeg = Compressor::new()
         .unwrap()
         .compress(&noise(1, Subsampling::Yuv420, 90), 80)
@@ -94,7 +94,7 @@ fn every_symbol_has_a_code_and_none_is_all_ones() {
 }
 
 #[test]
-fn symbols_are_counted_now_and_then_and_sooner_in_another_scene() {
+fn counts_symbols_sooner_in_a_new_scene() {
     let mut state = State::default();
     let due: Vec<_> = (0..250).filter(|_| state.is_due(1_000)).collect();
     assert_eq!(due, [0, 100, 200]);
@@ -103,7 +103,7 @@ fn symbols_are_counted_now_and_then_and_sooner_in_another_scene() {
 }
 
 #[test]
-fn tables_that_save_nothing_are_not_taken() {
+fn keeps_tables_when_new_ones_save_nothing() {
     let maker = TableMaker::default();
     let mut compressor = Compressor::new().unwrap();
     let jpeg = compressor

@@ -1,26 +1,25 @@
-//! Images held another way up.
+//! Rotation and mirroring of images.
 
 use super::{Image, Pixels};
 use crate::error::ImageError;
 use crate::subsampling::Subsampling;
 
-/// How an image comes upright: columns become rows first, where they do, then
-/// left and right change places, and above and below.
+/// A rotation by quarters with mirroring: first the transposition, then the mirroring.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Turn {
     /// Columns become rows.
     pub transpose: bool,
-    /// Left and right change places.
+    /// Swap left and right.
     pub mirror_x: bool,
-    /// Above and below change places.
+    /// Swap top and bottom.
     pub mirror_y: bool,
 }
 
 impl Image {
-    /// The same turned.
+    /// Returns the image turned.
     ///
     /// # Errors
-    /// Where its size is not one that is sent then.
+    /// If images of the new size are not sent.
     pub fn turned(&self, turn: Turn) -> Result<Self, ImageError> {
         let (width, height) = (self.width, self.height);
         let size = match turn.transpose {
@@ -33,7 +32,7 @@ impl Image {
                 Self::bgr(size.0, size.1, turned.into())
             }
             Pixels::Yuv(subsampling, planes) => {
-                // Turned, the columns that share chroma would be rows.
+                // In the turned image, rows would share chroma samples.
                 let shared = turn.transpose
                     && matches!(subsampling, Subsampling::Yuv422 | Subsampling::Yuv411);
                 let mut turned = Vec::with_capacity(planes.len());
@@ -59,7 +58,7 @@ impl Image {
 }
 
 impl Turn {
-    /// A plane of `N` bytes a pixel.
+    /// Turns a plane of `N` bytes a pixel.
     fn plane<const N: usize>(self, plane: &[u8], width: usize, height: usize) -> Vec<u8> {
         let pixels = plane.as_chunks::<N>().0;
         let (columns, rows) = match self.transpose {
@@ -79,7 +78,7 @@ impl Turn {
     }
 }
 
-/// Each sample as often as makes rows of this width.
+/// Repeats samples to make rows of width `to`.
 fn widened(plane: &[u8], from: usize, to: usize) -> Vec<u8> {
     let rows = plane.chunks_exact(from);
     rows.flat_map(|row| (0..to).map(move |x| row[x * from / to]))
@@ -101,7 +100,7 @@ mod tests {
         let size = if transpose { (2, 3) } else { (3, 2) };
         assert_eq!((turned.width(), turned.height()), size);
         let Pixels::Yuv(_, planes) = turned.pixels() else {
-            panic!("it was planes");
+            panic!("planes stay planes");
         };
         planes.to_vec()
     }
@@ -110,7 +109,7 @@ mod tests {
     fn turns_and_mirrors() {
         assert_eq!(turned(false, true, false), [3, 2, 1, 6, 5, 4]);
         assert_eq!(turned(false, true, true), [6, 5, 4, 3, 2, 1]);
-        // A quarter clockwise, and the other way round.
+        // A quarter clockwise, then counterclockwise.
         assert_eq!(turned(true, true, false), [4, 1, 5, 2, 6, 3]);
         assert_eq!(turned(true, false, true), [3, 6, 2, 5, 1, 4]);
     }

@@ -13,7 +13,7 @@ const KINDS: [Subsampling; 5] = [
     Subsampling::Gray,
 ];
 
-/// The planes of every frame, and why it was not read further.
+/// Reads the planes of every frame, and the error that ended it.
 fn read(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, Option<Y4mError>), Y4mError> {
     let mut reader = Y4mReader::new(bytes)?;
     let mut frames = Vec::new();
@@ -61,7 +61,7 @@ fn understands_the_headers_of_ffmpeg() {
 }
 
 #[test]
-fn a_kind_in_an_extension_counts_where_there_is_no_other() {
+fn uses_the_colour_space_of_an_extension_if_there_is_no_other() {
     for (line, subsampling, bits) in [
         ("XYSCSS=444", Subsampling::Yuv444, 8),
         ("XYSCSS=422P10", Subsampling::Yuv422, 10),
@@ -78,7 +78,7 @@ fn a_kind_in_an_extension_counts_where_there_is_no_other() {
 }
 
 #[test]
-fn chroma_that_several_rows_share_is_repeated() {
+fn repeats_chroma_that_several_rows_share() {
     let planes = |kind: &str, chroma: [&[u8]; 2]| {
         let line = format!("YUV4MPEG2 W2 H5 C{kind} XCOLORRANGE=FULL");
         let header = Y4mHeader::parse(line.as_bytes()).unwrap();
@@ -98,13 +98,13 @@ fn chroma_that_several_rows_share_is_repeated() {
 }
 
 #[test]
-fn fails_for_kinds_that_are_not_taken() {
+fn fails_for_unsupported_colour_spaces() {
     for kind in ["420p99", "444beta", "430", "4\u{20ac}2", ""] {
         let line = format!("YUV4MPEG2 W2 H2 C{kind}");
         let outcome = Y4mHeader::parse(line.as_bytes());
         assert!(matches!(outcome, Err(Y4mError::Kind(named)) if named == kind));
     }
-    // Whoever made the file made the kind: it is told, and does nothing else.
+    // The file's author chose this text: it is escaped.
     let strange = Y4mHeader::parse(b"YUV4MPEG2 W2 H2 C\x1b[2J\x07").unwrap_err();
     assert!(
         !strange.to_string().contains(char::is_control),
@@ -121,7 +121,7 @@ fn fails_for_kinds_that_are_not_taken() {
 }
 
 #[test]
-fn reads_frames_of_odd_size_and_says_where_they_are_cut_off() {
+fn reads_frames_of_odd_size_and_reports_truncation() {
     let mut bytes = b"YUV4MPEG2 W3 H3 F25:1 C420jpeg\nFRAME\n".to_vec();
     bytes.extend([16; 9]);
     bytes.extend([128; 8]);
@@ -185,7 +185,7 @@ fn reads_the_frames_that_it_wrote() {
 }
 
 #[test]
-fn widens_only_what_is_of_limited_range() {
+fn expands_only_limited_range() {
     let mut header = Y4mHeader::parse(b"YUV4MPEG2 W2 H1 C444").unwrap();
     let mut planes = vec![16, 235, 128, 240, 16, 16];
     header.to_planes(&mut planes);
@@ -207,7 +207,7 @@ proptest! {
         ],
         rest in proptest::collection::vec(any::<u8>(), 0..300),
     ) {
-        // Only that it comes back, whatever it says.
+        // Any result is right; a panic is not.
         let _ = read(&[start, &rest].concat());
     }
 

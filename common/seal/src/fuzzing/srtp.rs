@@ -1,4 +1,4 @@
-//! What the fuzzer runs of SRTP, with a key that it knows.
+//! The fuzz target of SRTP. It knows the key.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use crate::{Secret, Srtp, SrtpKey, SrtpSuite, key_text};
 /// Any key.
 const KEY: (u64, u64) = (3, 4);
 
-/// What is done with some of the bytes.
+/// An operation on some of the bytes.
 struct Step<'a> {
-    /// Which direction, and whether a packet is sealed, and then changed.
+    /// Direction, and whether to seal the packet and then to change it.
     choice: u8,
-    /// Which bit is changed.
+    /// The bit to change.
     bit: usize,
     now: Duration,
     data: &'a [u8],
 }
 
-/// Calls `step` with parts of the bytes. Before each of them there are a choice, a
-/// bit, a time step in milliseconds and the length.
+/// Calls `step` with parts of the bytes. A choice, a bit, a time step in milliseconds and the
+/// length precede each.
 fn each(mut bytes: &[u8], mut step: impl FnMut(&Step<'_>)) {
     let mut now = Duration::ZERO;
     while let [choice, bit, time, high, low, rest @ ..] = bytes {
@@ -36,8 +36,8 @@ fn each(mut bytes: &[u8], mut step: impl FnMut(&Step<'_>)) {
 }
 
 impl Step<'_> {
-    /// The data as it comes: as it is, or sealed by `seal` and perhaps changed. Also
-    /// whether it is authentic.
+    /// The data as they are, or sealed by `seal` and possibly changed; and whether the result is
+    /// authentic.
     fn datagram(&self, seal: impl FnOnce(&mut Vec<u8>) -> bool) -> (Vec<u8>, bool) {
         if self.choice & 2 == 0 {
             return (self.data.to_vec(), false);
@@ -57,7 +57,8 @@ impl Step<'_> {
     }
 }
 
-/// Runs both sides of SRTP: bytes choose the suite, what is sealed, and what is changed on the way.
+/// Runs both sides of SRTP. The bytes choose the suite, what is sealed, and what is changed on the
+/// way.
 ///
 /// # Panics
 /// If the bytes reveal a bug.

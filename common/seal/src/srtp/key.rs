@@ -1,4 +1,4 @@
-//! The key of a stream of SRTP, as session descriptions tell it
+//! The key of an SRTP stream, as in session descriptions
 //! (<https://www.rfc-editor.org/rfc/rfc4568>).
 
 use base64ct::{Base64, Base64Unpadded, Encoding};
@@ -9,19 +9,19 @@ use zeroize::Zeroizing;
 use crate::keys::Length;
 use crate::secret::Secret;
 
-/// What seals packets of RTP.
+/// Ciphers of SRTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SrtpSuite {
-    /// AES in counter mode, a tag of 80 bits: that which all programs have.
+    /// AES in counter mode with a tag of 80 bits. All programs support it.
     AesCm128HmacSha1_80,
-    /// The same with a tag of 32 bits, of 80 for RTCP.
+    /// The same with a tag of 32 bits for RTP and 80 for RTCP.
     AesCm128HmacSha1_32,
     /// AES-GCM (<https://www.rfc-editor.org/rfc/rfc7714>).
     AeadAes128Gcm,
 }
 
 impl SrtpSuite {
-    /// All of them.
+    /// All suites.
     pub const ALL: [Self; 3] = [
         Self::AesCm128HmacSha1_80,
         Self::AesCm128HmacSha1_32,
@@ -42,7 +42,7 @@ impl SrtpSuite {
         Self::ALL.into_iter().find(|suite| suite.name() == name)
     }
 
-    /// Bytes of a master key and its salt.
+    /// Bytes of a master key with its salt.
     fn master_len(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => KEY + 14,
@@ -50,7 +50,7 @@ impl SrtpSuite {
         }
     }
 
-    /// Bytes that a packet of RTP grows by.
+    /// Bytes that sealing adds to a packet of RTP.
     pub(super) fn overhead(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80 => 10,
@@ -59,7 +59,7 @@ impl SrtpSuite {
         }
     }
 
-    /// Bytes of a packet of RTCP from its index on.
+    /// Bytes that sealing adds to a packet of RTCP, which begin with its index.
     pub(super) fn control_trailer(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 => 4 + 10,
@@ -71,46 +71,46 @@ impl SrtpSuite {
 /// Bytes of a master key.
 const KEY: usize = 16;
 
-/// What begins the context of a key that follows from a secret.
+/// Prefix of the context of a key derived from a secret.
 const LABEL: &[u8] = b"framegram srtp 1";
 
-/// The longest attribute that is read.
+/// Longest attribute that is read.
 const MAX_ATTRIBUTE: usize = 1_024;
 
-/// A master key with its salt. It is erased from memory when it is dropped.
+/// A master key with its salt. It is erased from memory when dropped.
 #[derive(Clone)]
 pub struct SrtpKey {
     suite: SrtpSuite,
     master: Zeroizing<Vec<u8>>,
 }
 
-/// Why an attribute `a=crypto` cannot be used.
+/// Why an `a=crypto` attribute cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CryptoError {
-    /// It does not read as RFC 4568 has it.
-    #[error("a=crypto is not as RFC 4568 has it: TAG SUITE inline:KEY")]
+    /// It is not in the format of RFC 4568.
+    #[error("a=crypto does not have the form TAG SUITE inline:KEY (RFC 4568)")]
     Form,
-    /// Another cipher.
+    /// The cipher suite is not supported.
     #[error(
         "the cipher suite {0} is not supported: have the sender use AES_CM_128_HMAC_SHA1_80, \
          AES_CM_128_HMAC_SHA1_32 or AEAD_AES_128_GCM"
     )]
     Suite(String),
-    /// The key has another length than the suite takes.
-    #[error("the key of {0} has {1} bytes in base64, and this has another length")]
+    /// The key has the wrong length for its suite.
+    #[error("a key of {0} has {1} bytes in base64, and this one has another length")]
     Length(&'static str, usize),
-    /// Several keys, or a key with a number.
+    /// There are several keys, or a key with a number.
     #[error("keys with a number (MKI) are not supported: have the sender use one key without")]
     Numbered,
-    /// Something else that changes how packets are sealed.
+    /// A session parameter changes how packets are sealed.
     #[error("the session parameter {0} is not supported: have the sender leave it out")]
     Parameter(String),
 }
 
 impl SrtpKey {
-    /// That which follows from a secret and 128 bits that are drawn at each start: SRTP
-    /// numbers packets from the same number at each start, and no key may seal two
-    /// packets of one number. `None` only if the key cannot be derived.
+    /// Derives a key from a secret and 128 bits that must be drawn at random at each start. SRTP
+    /// begins with the same packet number at each start, and no key may seal two packets of one
+    /// number. `None` only if the key cannot be derived.
     #[must_use]
     pub fn derive(secret: &Secret, salt: &[u8; SALT], suite: SrtpSuite) -> Option<Self> {
         let length = suite.master_len();
@@ -122,10 +122,10 @@ impl SrtpKey {
         Some(Self { suite, master })
     }
 
-    /// That of an attribute `a=crypto`, given what is behind the colon.
+    /// Parses an `a=crypto` attribute, from after the colon.
     ///
     /// # Errors
-    /// Where it is of no suite that is known, or asks for something else that is not.
+    /// If its format is wrong, or it asks for something that is not supported.
     pub fn of_attribute(value: &str) -> Result<Self, CryptoError> {
         if value.len() > MAX_ATTRIBUTE {
             return Err(CryptoError::Form);
@@ -138,7 +138,7 @@ impl SrtpKey {
         let name = words.next().ok_or(CryptoError::Form)?;
         let suite = SrtpSuite::of_name(name).ok_or_else(|| CryptoError::Suite(plain(name)))?;
         let keys = words.next().ok_or(CryptoError::Form)?;
-        // What begins with a dash may be left aside.
+        // Parameters that begin with a dash may be ignored.
         if let Some(parameter) = words.find(|word| !word.starts_with('-')) {
             return Err(CryptoError::Parameter(plain(parameter)));
         }
@@ -148,7 +148,7 @@ impl SrtpKey {
         }
         let mut fields = key.split('|');
         let text = fields.next().unwrap_or_default();
-        // The lifetime is a limit for the sender; a key's number has a colon.
+        // The lifetime limits only the sender; a key with a number has a colon.
         if fields.any(|field| field.contains(':')) {
             return Err(CryptoError::Numbered);
         }
@@ -161,20 +161,20 @@ impl SrtpKey {
         Ok(Self { suite, master })
     }
 
-    /// The attribute for it, without `a=crypto:`.
+    /// The attribute, without `a=crypto:`.
     #[must_use]
     pub fn attribute(&self) -> Zeroizing<String> {
         let key = Zeroizing::new(Base64::encode_string(&self.master));
         Zeroizing::new(format!("1 {} inline:{}", self.suite.name(), *key))
     }
 
-    /// What packets are sealed with.
+    /// The cipher.
     #[must_use]
     pub fn suite(&self) -> SrtpSuite {
         self.suite
     }
 
-    /// The key and its salt.
+    /// The master key and its salt.
     pub(super) fn parts(&self) -> (&[u8], &[u8]) {
         self.master.split_at(KEY)
     }
@@ -188,11 +188,11 @@ impl std::fmt::Debug for SrtpKey {
     }
 }
 
-/// A word of a file as it may be shown: short, and nothing but what can be read.
+/// Shortens a word from a file and removes what is not printable.
 fn plain(word: &str) -> String {
     let shown = word.chars().filter(char::is_ascii_graphic);
     shown.take(MAX_SHOWN).collect()
 }
 
-/// The longest word that is shown of a file.
+/// Most characters shown of a word from a file.
 const MAX_SHOWN: usize = 40;

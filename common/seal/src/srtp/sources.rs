@@ -1,11 +1,11 @@
-//! Sources of which something authentic has come.
+//! Sources that have sent authentic packets.
 
 use std::time::Duration;
 
 use super::SILENCE;
 
-/// The most sources that are remembered, so that what was recorded of them shows
-/// nothing: of more, the one that was silent for longest is forgotten.
+/// Most sources that are remembered, so that a recording of them is refused. Beyond that, the one
+/// silent for longest is forgotten.
 pub(super) const MAX_SOURCES: usize = 128;
 
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Sources(Vec<Source>);
 #[derive(Debug)]
 struct Source {
     number: u32,
-    /// When a packet of it was taken last, and one of RTP.
+    /// Times of the last packet taken and of the last RTP packet.
     taken: Duration,
     media: Option<Duration>,
 }
@@ -24,15 +24,14 @@ impl Sources {
         self.0.iter().any(|source| source.number == number)
     }
 
-    /// Whether no RTP of the source was taken of late.
+    /// Whether no RTP packet of the source was taken recently.
     pub(super) fn is_silent(&self, number: u32, now: Duration) -> bool {
         let media = self.0.iter().find(|source| source.number == number);
         let media = media.and_then(|source| source.media);
         media.is_none_or(|media| now.saturating_sub(media) >= SILENCE)
     }
 
-    /// Notes that a packet of a source was taken. Returns the source that is forgotten
-    /// in place of a new one.
+    /// Records a packet of a source. Returns the source that is forgotten in its place, if any.
     pub(super) fn record(&mut self, number: u32, is_media: bool, now: Duration) -> Option<u32> {
         let media = is_media.then_some(now);
         let mut known = self.0.iter_mut();
@@ -60,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_that_was_silent_for_longest_gives_way() {
+    fn forgets_the_source_silent_for_longest() {
         let mut sources = Sources::default();
         let at = Duration::from_secs;
         for number in 0..MAX_SOURCES as u32 {
@@ -70,7 +69,7 @@ mod tests {
         assert_eq!(sources.record(1_000, true, at(501)), Some(1));
         assert!(sources.contains(0) && !sources.contains(1));
         assert_eq!(sources.0.len(), MAX_SOURCES);
-        assert!(sources.is_silent(0, at(501)), "reports are no media");
+        assert!(sources.is_silent(0, at(501)), "reports are not media");
         assert!(!sources.is_silent(1_000, at(501)));
     }
 }

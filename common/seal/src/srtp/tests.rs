@@ -60,7 +60,7 @@ fn opened(seal: &mut Srtp, datagram: &[u8], now: Duration) -> Result<Vec<u8>, Re
 }
 
 #[test]
-fn what_is_sealed_is_opened_in_both_directions_with_every_suite() {
+fn opens_what_is_sealed_in_both_directions_with_every_suite() {
     for suite in SrtpSuite::ALL {
         let (mut sender, mut viewer) = (side(suite), side(suite));
         for number in 30_000..30_100 {
@@ -86,7 +86,7 @@ fn what_is_sealed_is_opened_in_both_directions_with_every_suite() {
 }
 
 #[test]
-fn a_batch_is_sealed_as_its_packets_are() {
+fn a_batch_is_sealed_like_its_packets() {
     let (mut one, mut all) = (side(SrtpSuite::ALL[0]), side(SrtpSuite::ALL[0]));
     let packets: Vec<_> = (0..3).map(|number| media(SOURCE, number)).collect();
     let each = packets.iter().map(|packet| sealed(&mut one, packet));
@@ -98,7 +98,7 @@ fn a_batch_is_sealed_as_its_packets_are() {
     assert_eq!(segment, each[0].len());
     assert_eq!(out[..2 * segment], each[..2].concat());
     assert_eq!(out.len(), 3 * segment - 2);
-    // To the next destination it goes in the same bytes.
+    // The next destination gets the same bytes.
     assert_eq!(sealed(&mut all, &packets[0]), each[0]);
 }
 
@@ -106,7 +106,7 @@ fn a_batch_is_sealed_as_its_packets_are() {
 fn no_bit_can_be_changed_and_each_packet_is_taken_once() {
     for suite in SrtpSuite::ALL {
         let (mut sender, mut viewer) = (side(suite), side(suite));
-        // What is known of a source lets its packets be tried without a limit.
+        // Trials for a known source are not limited.
         let first = sealed(&mut sender, &media(SOURCE, 1));
         opened(&mut viewer, &first, SECOND).unwrap();
         for packet in [media(SOURCE, 2), report(SOURCE)] {
@@ -156,13 +156,13 @@ fn another_key_none_and_what_this_side_sent_are_refused() {
 }
 
 #[test]
-fn numbers_go_round_and_late_packets_are_taken() {
+fn numbers_wrap_and_late_packets_are_taken() {
     let (mut sender, mut viewer) = (side(SrtpSuite::ALL[0]), side(SrtpSuite::ALL[0]));
     let mut late = Vec::new();
     for number in 20_000..220_000_u64 {
         let packet = media(SOURCE, number);
         let datagram = sealed(&mut sender, &packet);
-        // Loss of a third, and each thousandth comes a hundred later.
+        // A third is lost, and one in a thousand arrives a hundred packets late.
         if number % 1_000 == 0 {
             late.push((number + 100, packet, datagram));
         } else if number % 3 != 0 {
@@ -179,9 +179,9 @@ fn numbers_go_round_and_late_packets_are_taken() {
     assert_eq!(viewer.refused(), Refused::default());
 }
 
-/// The packets of a stream from a number on, as they leave.
+/// The sealed packets of a stream from a number on.
 fn from_number(sender: &mut Srtp, first: u64) -> impl FnMut() -> Vec<u8> {
-    // The sender has to count all of them.
+    // The sender must count every packet.
     let mut out = Vec::new();
     for number in (0..first).step_by(30_000) {
         out.clear();
@@ -195,7 +195,7 @@ fn from_number(sender: &mut Srtp, first: u64) -> impl FnMut() -> Vec<u8> {
 }
 
 #[test]
-fn a_viewer_that_comes_late_finds_the_rollover_counter() {
+fn a_late_viewer_finds_the_rollover_counter() {
     for suite in SrtpSuite::ALL {
         let (mut sender, mut viewer) = (side(suite), side(suite));
         // Half an hour at 6,000 packets a second.
@@ -213,7 +213,7 @@ fn a_viewer_that_comes_late_finds_the_rollover_counter() {
 }
 
 #[test]
-fn a_viewer_that_missed_more_than_the_numbers_count_goes_on() {
+fn a_viewer_recovers_after_missing_more_packets_than_16_bits_count() {
     let (mut sender, mut viewer) = (side(SrtpSuite::ALL[0]), side(SrtpSuite::ALL[0]));
     let recorded: Vec<_> = (0..10)
         .map(|number| sealed(&mut sender, &media(SOURCE, number)))
@@ -222,19 +222,19 @@ fn a_viewer_that_missed_more_than_the_numbers_count_goes_on() {
         opened(&mut viewer, datagram, SECOND).unwrap();
     }
     let mut next = from_number(&mut sender, 250_000);
-    // Not at once: whoever changes packets could make a viewer search.
+    // The search waits: otherwise changed packets could cause it.
     assert!(opened(&mut viewer, &next(), SECOND).is_err());
     let later = SECOND + SILENCE;
     assert!(opened(&mut viewer, &next(), later).is_ok());
     assert!(opened(&mut viewer, &next(), later).is_ok());
-    // What is older than that is not found authentic any more.
+    // Older packets are no longer authentic.
     for datagram in &recorded {
         assert!(opened(&mut viewer, datagram, later).is_err());
     }
 }
 
 #[test]
-fn a_stream_that_stops_and_goes_on_is_taken_after_forged_packets() {
+fn a_stream_that_pauses_continues_despite_forged_packets() {
     let (mut sender, mut viewer) = (side(SrtpSuite::ALL[0]), side(SrtpSuite::ALL[0]));
     let mut next = |number| sealed(&mut sender, &media(SOURCE, number));
     opened(&mut viewer, &next(1), SECOND).unwrap();
@@ -268,7 +268,7 @@ fn strangers_cost_no_memory_and_few_keys() {
 }
 
 #[test]
-fn of_many_sources_the_newest_are_remembered() {
+fn remembers_the_newest_sources() {
     let mut viewer = side(SrtpSuite::ALL[0]);
     for source in 0..MAX_SOURCES as u32 + 10 {
         let mut sender = side(SrtpSuite::ALL[0]);
@@ -280,8 +280,8 @@ fn of_many_sources_the_newest_are_remembered() {
     assert!(!is_known(9) && is_known(10));
 }
 
-/// The session keys of <https://www.rfc-editor.org/rfc/rfc3711#appendix-B.3>, by what
-/// another implementation of AES and HMAC makes of them.
+/// Compares the session keys (<https://www.rfc-editor.org/rfc/rfc3711#appendix-B.3>) with those of
+/// another implementation of AES and HMAC.
 #[test]
 fn keys_and_packets_are_those_of_rfc_3711() {
     let attribute = "1 AES_CM_128_HMAC_SHA1_80 \
@@ -322,7 +322,7 @@ fn keys_and_packets_are_those_of_rfc_3711() {
 }
 
 #[test]
-fn a_key_is_another_one_for_each_salt_and_suite_and_comes_back_as_an_attribute() {
+fn keys_differ_by_salt_and_suite_and_survive_as_attributes() {
     let mut seen = BTreeSet::new();
     for suite in SrtpSuite::ALL {
         for salt in 0..4 {
@@ -342,7 +342,7 @@ fn a_key_is_another_one_for_each_salt_and_suite_and_comes_back_as_an_attribute()
 }
 
 #[test]
-fn attributes_that_ask_for_something_else_are_refused_with_a_reason() {
+fn refuses_unsupported_attributes_with_a_reason() {
     let key = "inline:4fl6DT4Bi+DWT6MsBt5BOQ7Gda1Jiv7rtpYLOqvm";
     let suite = "AES_CM_128_HMAC_SHA1_80";
     let read = |value: &str| SrtpKey::of_attribute(value).map(|_| ());
@@ -396,7 +396,7 @@ fn attributes_that_ask_for_something_else_are_refused_with_a_reason() {
 }
 
 proptest::proptest! {
-    /// Whatever comes, nothing panics, and nothing is taken.
+    /// Any bytes: nothing panics, and nothing is taken.
     #[test]
     fn any_bytes_are_refused(
         mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),

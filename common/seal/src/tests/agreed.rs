@@ -1,4 +1,4 @@
-//! Viewers that come by themselves: keys of their own.
+//! Viewers that connect: keys of their own.
 
 use framegram_common::wire::native::{Accept, Connect, HANDSHAKE, NO_DESTINATION, ReceiverReport};
 
@@ -29,7 +29,7 @@ fn encoded(packet: &Packet<'_>, destination: u16, number: u64) -> Vec<u8> {
     out
 }
 
-/// The request of a viewer, as it leaves.
+/// A viewer's request, sealed.
 fn request(viewer: &mut ViewerSeal, number: u64) -> Vec<u8> {
     let connect = Packet::Connect(Connect {
         viewer: number,
@@ -40,7 +40,7 @@ fn request(viewer: &mut ViewerSeal, number: u64) -> Vec<u8> {
     out
 }
 
-/// The answer of a sender that serves the viewer, as it leaves.
+/// The answer of a sender that serves the viewer, sealed.
 fn answer(sender: &mut SenderSeal, viewer: u64, destination: u16) -> Vec<u8> {
     let accept = Packet::Accept(Accept {
         viewer,
@@ -52,7 +52,7 @@ fn answer(sender: &mut SenderSeal, viewer: u64, destination: u16) -> Vec<u8> {
     out
 }
 
-/// A report of a viewer, as it leaves, and what the sender makes of it.
+/// A viewer's report, sealed, and the sender's result of opening it.
 fn report(viewer: &mut ViewerSeal, number: u64, sender: &mut SenderSeal) -> Result<(), Refusal> {
     let report = Packet::ReceiverReport(ReceiverReport {
         viewer: number,
@@ -68,7 +68,7 @@ fn handshake(datagram: &[u8]) -> [u8; HANDSHAKE] {
     envelope.handshake.unwrap()
 }
 
-/// Lets a viewer be accepted as a destination. Returns what both sent.
+/// Gets a viewer accepted as a destination. Returns the request and the answer.
 fn accepted(
     sender: &mut SenderSeal,
     (viewer, number): (&mut ViewerSeal, u64),
@@ -81,14 +81,14 @@ fn accepted(
     [asked, answered]
 }
 
-/// A packet of a frame, as it leaves.
+/// A sealed packet of a frame.
 fn chunk(sender: &mut SenderSeal, destination: u16, number: u64) -> Vec<u8> {
     let clear = addressed(Channel::Media, number, destination);
     sealed(sender, &clear, SECOND)
 }
 
 #[test]
-fn a_viewer_that_comes_by_itself_has_keys_of_its_own() {
+fn a_viewer_that_connects_has_keys_of_its_own() {
     let mut sender = listening(1);
     let (mut one, mut other) = (connecting(VIEWER), connecting(OTHER));
     accepted(&mut sender, (&mut one, VIEWER), 1);
@@ -102,22 +102,22 @@ fn a_viewer_that_comes_by_itself_has_keys_of_its_own() {
     }
     assert_eq!(report(&mut one, VIEWER, &mut sender), Ok(()));
     assert_eq!(report(&mut other, OTHER, &mut sender), Ok(()));
-    // Whoever stays where it was sent to uses the key of all.
+    // A viewer with a fixed destination uses the shared key.
     let mut fixed = viewer();
     let clear = addressed(Channel::Control, 0, 0);
     let totals = sealed(&mut sender, &clear, SECOND);
     assert!(opened(&mut fixed, &totals, SECOND).is_ok());
 }
 
-/// Somebody who has recorded everything and has the key by now: it runs both sides
-/// again, with all that was drawn in the open, and not what was not.
+/// An attacker who has recorded everything and later gets the key: it runs both sides again, with
+/// all that was sent in the clear, but without the private keys.
 #[test]
-fn what_was_recorded_cannot_be_read_with_the_key() {
+fn a_recording_cannot_be_read_with_the_key() {
     let mut sender = listening(1);
     let mut viewer = connecting(VIEWER);
     let [asked, answered] = accepted(&mut sender, (&mut viewer, VIEWER), 1);
     let recorded: Vec<_> = (0..9).map(|number| chunk(&mut sender, 1, number)).collect();
-    // As a viewer: with the same number and salt, but another seed.
+    // As the viewer: with the same number and salt, but another seed.
     let late = ViewerSeal::new(secret(), VIEWER, [VIEWER as u8; SALT], Suite::best());
     let mut late = late.connecting([9; SEED]);
     assert_ne!(handshake(&request(&mut late, VIEWER)), handshake(&asked));
@@ -128,12 +128,12 @@ fn what_was_recorded_cannot_be_read_with_the_key() {
     for datagram in &recorded {
         assert_eq!(opened(&mut late, datagram, SECOND), Err(Refusal::Early));
     }
-    // As one that does not connect: the key of all opens nothing of it.
+    // As a viewer that does not connect: the shared key opens nothing.
     let mut joined = joined(&mut SenderSeal::new(secret(), [1; SALT], Suite::best()));
     for datagram in &recorded {
         assert!(opened(&mut joined, datagram, SECOND).is_err());
     }
-    // As a sender that has the recorded request.
+    // As a sender with the recorded request.
     let seal = SenderSeal::new(secret(), [1; SALT], Suite::best());
     let mut again = seal.accepting(1, [9; SEED]);
     returned(&mut again, &asked, SECOND).unwrap();
@@ -145,7 +145,7 @@ fn what_was_recorded_cannot_be_read_with_the_key() {
 }
 
 #[test]
-fn a_viewer_that_connects_takes_no_stream_that_is_sealed_with_the_key_of_all() {
+fn a_viewer_that_connects_refuses_streams_sealed_with_the_shared_key() {
     let mut viewer = connecting(VIEWER);
     let mut sender = sender(Suite::best());
     for channel in [Channel::Control, Channel::Media] {
@@ -156,7 +156,7 @@ fn a_viewer_that_connects_takes_no_stream_that_is_sealed_with_the_key_of_all() {
 }
 
 #[test]
-fn a_request_that_is_repeated_is_answered_alike_and_a_spent_one_is_not() {
+fn a_repeated_request_gets_the_same_answer_and_a_spent_one_gets_none() {
     let mut sender = listening(1);
     let mut viewer = connecting(VIEWER);
     let [asked, answered] = accepted(&mut sender, (&mut viewer, VIEWER), 1);
@@ -171,7 +171,7 @@ fn a_request_that_is_repeated_is_answered_alike_and_a_spent_one_is_not() {
     assert_eq!(handshake(&repeated), handshake(&answered));
     assert!(opened(&mut viewer, &repeated, SECOND).is_ok());
     assert_eq!(report(&mut viewer, VIEWER, &mut sender), Ok(()));
-    // From now on that request is one that somebody has recorded.
+    // From now on, that request can only be a replay.
     for datagram in [&asked, &again] {
         let refused = returned(&mut sender, datagram, SECOND);
         assert_eq!(refused, Err(Refusal::Replayed));
@@ -183,10 +183,10 @@ fn a_request_that_is_repeated_is_answered_alike_and_a_spent_one_is_not() {
     assert!(opened(&mut viewer, &to_viewer, SECOND).is_ok());
 }
 
-/// Until the viewer has shown that it has the new keys, the old ones serve: its
-/// answer may be lost, or the request was not its own.
+/// The old keys serve until the viewer has proved to have the new ones: the answer may be lost, or
+/// the request may be a replay.
 #[test]
-fn new_keys_replace_old_ones_once_the_viewer_has_shown_that_it_has_them() {
+fn new_keys_replace_old_ones_once_the_viewer_has_proved_to_have_them() {
     let mut sender = listening(1);
     let mut viewer = connecting(VIEWER);
     accepted(&mut sender, (&mut viewer, VIEWER), 1);
@@ -199,7 +199,7 @@ fn new_keys_replace_old_ones_once_the_viewer_has_shown_that_it_has_them() {
         (datagram, key)
     };
     let (_, old) = session(&mut sender);
-    // Its answer is lost.
+    // The answer is lost.
     let asked = request(&mut viewer, VIEWER);
     returned(&mut sender, &asked, SECOND).unwrap();
     let lost = answer(&mut sender, VIEWER, 1);
@@ -207,7 +207,7 @@ fn new_keys_replace_old_ones_once_the_viewer_has_shown_that_it_has_them() {
     assert_eq!(key, old);
     assert!(opened(&mut viewer, &datagram, SECOND).is_ok());
     assert_eq!(report(&mut viewer, VIEWER, &mut sender), Ok(()));
-    // It comes at last, and what was sent before it is overtaken.
+    // The answer arrives, and overtakes a packet sent before it.
     let (held, key) = session(&mut sender);
     assert_eq!(key, old);
     assert!(opened(&mut viewer, &lost, SECOND).is_ok());
@@ -219,7 +219,7 @@ fn new_keys_replace_old_ones_once_the_viewer_has_shown_that_it_has_them() {
 }
 
 #[test]
-fn a_sender_that_starts_again_answers_the_same_request_with_other_keys() {
+fn a_restarted_sender_answers_the_same_request_with_other_keys() {
     let mut viewer = connecting(VIEWER);
     let mut sender = listening(1);
     let [asked, _] = accepted(&mut sender, (&mut viewer, VIEWER), 1);
@@ -235,25 +235,25 @@ fn a_sender_that_starts_again_answers_the_same_request_with_other_keys() {
 }
 
 #[test]
-fn who_is_served_no_more_or_elsewhere_leaves_no_keys() {
+fn forgets_the_keys_of_viewers_that_leave_or_move() {
     let mut sender = listening(1);
     let mut viewer = connecting(VIEWER);
     let mut other = connecting(OTHER);
     accepted(&mut sender, (&mut viewer, VIEWER), 1);
     report(&mut viewer, VIEWER, &mut sender).unwrap();
-    // Another viewer has its place.
+    // Another viewer gets its destination.
     accepted(&mut sender, (&mut other, OTHER), 1);
     let refused = report(&mut viewer, VIEWER, &mut sender);
     assert_eq!(refused, Err(Refusal::Early));
     let datagram = chunk(&mut sender, 1, 0);
     assert!(opened(&mut other, &datagram, SECOND).is_ok());
-    // It has another place.
+    // It gets another destination.
     report(&mut other, OTHER, &mut sender).unwrap();
     accepted(&mut sender, (&mut other, OTHER), 3);
     let mut out = Vec::new();
     let clear = addressed(Channel::Media, 1, 1);
     sender.seal(&clear, clear.len(), SECOND, &mut out);
-    assert!(out.is_empty(), "nobody is there");
+    assert!(out.is_empty(), "the destination is not in use");
     let datagram = chunk(&mut sender, 3, 0);
     assert!(opened(&mut other, &datagram, SECOND).is_ok());
     sender.forget(3);
@@ -262,7 +262,7 @@ fn who_is_served_no_more_or_elsewhere_leaves_no_keys() {
 }
 
 #[test]
-fn nobody_is_accepted_without_having_asked_and_few_are_in_a_second() {
+fn accepts_only_viewers_that_asked_and_few_in_a_second() {
     let mut sender = listening(1);
     assert!(answer(&mut sender, VIEWER, 1).is_empty());
     let mut most = 0;
@@ -272,7 +272,7 @@ fn nobody_is_accepted_without_having_asked_and_few_are_in_a_second() {
         most += usize::from(!answer(&mut sender, number, number as u16).is_empty());
     }
     assert_eq!(most, 200);
-    // With no answers of the state machine in between, the last ones are known.
+    // The state machine answers none of them: only the last ones are known.
     let later = 2 * SECOND;
     for number in 1_000..1_100 {
         let mut viewer = connecting(number);
@@ -293,7 +293,7 @@ fn nobody_is_accepted_without_having_asked_and_few_are_in_a_second() {
 }
 
 #[test]
-fn who_tries_passphrases_tries_few_in_a_second() {
+fn few_passphrases_can_be_tried_in_a_second() {
     let mut sender = listening(1);
     let mut tried = 0;
     for _ in 0..200 {
@@ -301,13 +301,13 @@ fn who_tries_passphrases_tries_few_in_a_second() {
         let mut wrong = wrong.connecting([3; SEED]);
         let refused = returned(&mut sender, &request(&mut wrong, OTHER), SECOND);
         assert_eq!(refused, Err(Refusal::Unauthentic));
-        // The right one would be found no sooner.
+        // The right one would be refused, too.
         let mut viewer = connecting(VIEWER);
         let asked = request(&mut viewer, VIEWER);
         tried += u32::from(returned(&mut sender, &asked, SECOND).is_ok());
     }
     assert_eq!(tried, crate::trials::FAILURES - 1);
-    // Elsewhere, and a second later, the right one is taken.
+    // From elsewhere, and a second later, the right one is accepted.
     let elsewhere = SocketAddr::from(([192, 0, 2, 2], 5_005));
     let mut asked = request(&mut connecting(VIEWER), VIEWER);
     assert!(sender.open(elsewhere, &mut asked, SECOND).is_ok());

@@ -27,7 +27,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// The vectors, as this implementation makes them.
+/// Makes the vectors with this implementation.
 fn made() -> String {
     let mut text = HEAD.to_owned();
     let mut line = |name: &str, value: &str| {
@@ -111,7 +111,7 @@ fn made() -> String {
     text
 }
 
-/// A handshake, and a packet of each side behind it.
+/// A handshake, then a packet of each side.
 fn agree(suite: Suite, line: &mut impl FnMut(&str, &str)) {
     let mut sender = sender_seal(suite).accepting(2, SENDERS_SEED);
     let viewer = ViewerSeal::new(secret(), VIEWER, [8; SALT], suite);
@@ -156,7 +156,7 @@ fn sender_seal(suite: Suite) -> SenderSeal {
 }
 
 #[test]
-fn the_vectors_hold() {
+fn the_vectors_are_those_of_this_implementation() {
     let made = made();
     if std::env::var_os("RENEW_SNAPSHOTS").is_some() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(VECTORS);
