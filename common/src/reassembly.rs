@@ -95,13 +95,13 @@ pub struct Assembly {
     first_arrival: Duration,
     /// One above the highest chunk that has arrived.
     reached: usize,
-    state: State,
+    state: AssemblyState,
     /// The bytes, with zeros in the holes; empty once released.
     bytes: Held,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum AssemblyState {
     Open,
     Complete,
     GivenUp,
@@ -149,7 +149,8 @@ impl Reassembly {
 
     /// The open frames, oldest first.
     pub fn open(&self) -> impl Iterator<Item = (FrameNumber, &Assembly)> {
-        let open = |(_, assembly): &(&FrameNumber, &Assembly)| assembly.state == State::Open;
+        let open =
+            |(_, assembly): &(&FrameNumber, &Assembly)| assembly.state == AssemblyState::Open;
         self.frames
             .iter()
             .filter(open)
@@ -159,10 +160,10 @@ impl Reassembly {
     /// Gives up an open frame. `None` if there is no such frame.
     pub fn give_up(&mut self, number: FrameNumber) -> Option<&Assembly> {
         let assembly = self.frames.get_mut(&number)?;
-        if assembly.state != State::Open {
+        if assembly.state != AssemblyState::Open {
             return None;
         }
-        assembly.state = State::GivenUp;
+        assembly.state = AssemblyState::GivenUp;
         Some(assembly)
     }
 
@@ -174,7 +175,7 @@ impl Reassembly {
             return None;
         }
         let oldest = self.frames.iter().find(|(_, assembly)| assembly.holds())?;
-        (oldest.1.state == State::Open).then_some(*oldest.0)
+        (oldest.1.state == AssemblyState::Open).then_some(*oldest.0)
     }
 
     /// Bytes of frames held.
@@ -187,7 +188,8 @@ impl Reassembly {
     /// whether there is one.
     pub fn release_oldest(&mut self) -> bool {
         let mut frames = self.frames.values_mut();
-        let closed = frames.find(|frame| frame.state != State::Open && !frame.frame().is_empty());
+        let closed =
+            frames.find(|frame| frame.state != AssemblyState::Open && !frame.frame().is_empty());
         let Some(closed) = closed else {
             return false;
         };
@@ -201,7 +203,10 @@ impl Reassembly {
     pub fn forget(&mut self) {
         let mut holding = self.frames.values_mut().filter(|frame| frame.holds());
         while self.held > MAX_HELD_FRAMES || self.held_bytes > MAX_HELD_BYTES {
-            let Some(assembly) = holding.next().filter(|frame| frame.state != State::Open) else {
+            let Some(assembly) = holding
+                .next()
+                .filter(|frame| frame.state != AssemblyState::Open)
+            else {
                 break;
             };
             self.held_bytes -= assembly.release();
@@ -211,7 +216,7 @@ impl Reassembly {
             let Some(oldest) = self.frames.first_entry() else {
                 return;
             };
-            if oldest.get().state == State::Open {
+            if oldest.get().state == AssemblyState::Open {
                 return;
             }
             let oldest = oldest.remove();
@@ -237,7 +242,7 @@ impl Assembly {
             repaired: BTreeMap::new(),
             first_arrival: now,
             reached: 0,
-            state: State::Open,
+            state: AssemblyState::Open,
             bytes: Held::Filling(zeros(len)),
         }
     }
@@ -279,8 +284,8 @@ impl Assembly {
             self.restart_cycles.insert(chunk.index, cycle);
         }
         match (self.state, self.missing) {
-            (State::Open, 0) => self.close(number),
-            (State::GivenUp, 0) => Insert::CompleteLate,
+            (AssemblyState::Open, 0) => self.close(number),
+            (AssemblyState::GivenUp, 0) => Insert::CompleteLate,
             _ => Insert::Accepted,
         }
     }
@@ -292,11 +297,11 @@ impl Assembly {
             return Insert::Duplicate;
         };
         if FrameHeader::checksum(number.seq(), bytes) != header.crc {
-            self.state = State::GivenUp;
+            self.state = AssemblyState::GivenUp;
             return Insert::Corrupt;
         }
         let jpeg = Bytes::from(std::mem::take(bytes));
-        self.state = State::Complete;
+        self.state = AssemblyState::Complete;
         self.bytes = Held::Shared(jpeg.clone());
         Insert::Complete(CompleteFrame {
             number,
@@ -328,7 +333,7 @@ impl Assembly {
     /// Whether chunks are missing and still waited for.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.state == State::Open
+        self.state == AssemblyState::Open
     }
 
     /// What the chunks have in common, if known.

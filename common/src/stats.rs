@@ -25,7 +25,7 @@ mod viewer;
 
 use serde::Serialize;
 
-pub use account::{Account, Arrived, ChannelAccount};
+pub use account::{Account, AccountPacket, ChannelAccount};
 pub(crate) use counters::{Counters, LossCounts};
 pub use counts::{Bytes, Frames, Packets};
 pub use delays::DelayHistogram;

@@ -15,7 +15,7 @@ use framegram_cli::pipe::StandardOutput;
 
 use self::compare::Comparison;
 use self::events::ImpairLogs;
-use self::expected::Expected;
+use self::expected::ExpectedStream;
 use self::report::CheckedReport;
 
 /// Compares, and writes a table to standard output unless `quiet`.
@@ -57,7 +57,7 @@ fn compare(report: &CheckedReport, logs: &ImpairLogs) -> anyhow::Result<Vec<(Str
         let Some(sides) = logs.of(number, account.destination) else {
             bail!("no log has stream {number:016x}: was it written in another run?");
         };
-        let expected = Expected::new(sides, account, logs.unnamed);
+        let expected = ExpectedStream::new(sides, account, logs.unnamed);
         let comparison = Comparison::of_stream(account, &expected, report);
         compared.push((format!("Stream {}", account.stream), comparison));
     }

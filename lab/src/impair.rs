@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use judge::Judge;
 
-pub use judge::{Decision, Drop, Passage, REORDER_BY};
+pub use judge::{Drop, LinkDecision, Passage, REORDER_BY};
 pub use links::ImpairedLinks;
 pub use log::{Act, HEADER, Log, LogReader, LogRow, LoggedChunk, NoRow, PacketName, ReadError};
 pub use spec::SpecError;
@@ -97,7 +97,7 @@ impl Link {
     }
 
     /// Sends a datagram. Returns what happens to it.
-    pub fn send(&mut self, datagram: &[u8], now: Duration) -> Decision {
+    pub fn send(&mut self, datagram: &[u8], now: Duration) -> LinkDecision {
         let decision = self.judge.judge(datagram.len(), now);
         for passage in decision.passages.into_iter().flatten() {
             self.sequence += 1;
@@ -146,14 +146,14 @@ struct InTransit {
 mod tests {
     use super::*;
 
-    fn decisions(impairment: Impairment, datagrams: usize) -> Vec<Decision> {
+    fn decisions(impairment: Impairment, datagrams: usize) -> Vec<LinkDecision> {
         let mut link = Link::new(impairment);
         (0..datagrams)
             .map(|i| link.send(&[0; 100], Duration::from_micros(100) * i as u32))
             .collect()
     }
 
-    fn share(decisions: &[Decision], of: impl Fn(&Decision) -> bool) -> f64 {
+    fn share(decisions: &[LinkDecision], of: impl Fn(&LinkDecision) -> bool) -> f64 {
         decisions.iter().filter(|decision| of(decision)).count() as f64 / decisions.len() as f64
     }
 

@@ -103,7 +103,7 @@ pub struct Datagram {
     /// What the viewer did with it.
     pub disposition: Disposition,
     /// What it contains.
-    pub content: Content,
+    pub content: DatagramContent,
 }
 
 /// What the viewer did with a datagram.
@@ -123,7 +123,7 @@ pub enum Disposition {
 
 /// The content of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Content {
+pub enum DatagramContent {
     /// A packet of the stream, in the native format.
     Native {
         /// Packet number in its channel.
@@ -131,7 +131,7 @@ pub enum Content {
         /// Send time on the sender's clock.
         sent: u64,
         /// What the packet carries.
-        body: Body,
+        body: PacketBody,
     },
     /// An RTP packet of the stream.
     Rtp {
@@ -148,7 +148,7 @@ pub enum Content {
 
 /// What a packet of the native format carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Body {
+pub enum PacketBody {
     /// A chunk, sent for the first time.
     Chunk(ChunkPlace),
     /// A retransmission of a chunk.
@@ -158,9 +158,9 @@ pub enum Body {
     /// JPEG tables.
     Tables,
     /// A sender report.
-    SenderReport(Counts),
+    SenderReport(TracedCounts),
     /// The counts in the bye.
-    SenderBye(Counts),
+    SenderBye(TracedCounts),
     /// The answer to a receiver report.
     Echo {
         /// RTT that it measures, in microseconds.
@@ -190,7 +190,7 @@ pub struct ChunkPlace {
 /// Counts of a sender report, as in
 /// [`SenderReport`](framegram_common::wire::native::SenderReport).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
+pub struct TracedCounts {
     /// Frames captured.
     pub frames_captured: u64,
     /// Frames sent.
@@ -220,7 +220,7 @@ pub enum Why {
     Slow,
 }
 
-impl Body {
+impl PacketBody {
     /// The channel of the packet.
     #[must_use]
     pub fn channel(&self) -> Channel {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::native::{MAX_PLANES, Native, NativeImage, Refusal, Rows, Tables};
+use self::native::{
+    CodingTables, CompressError, MAX_PLANES, NativeCompressor, NativeImage, PlaneRows,
+};
 use crate::error::CodecError;
 use crate::huffman::HuffmanTables;
 use crate::image::{Image, Pixels};
@@ -29,8 +31,8 @@ const MAX_HEADER_BYTES: usize = 1024;
 
 /// Encodes images into buffers that it reuses.
 pub struct Compressor {
-    native: Native,
-    tables: Tables,
+    native: NativeCompressor,
+    tables: CodingTables,
     /// Quality and subsampling of the steps in `tables`.
     steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
@@ -44,8 +46,8 @@ impl Compressor {
     /// If libjpeg-turbo has no memory.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
-            native: Native::new()?,
-            tables: Tables {
+            native: NativeCompressor::new()?,
+            tables: CodingTables {
                 steps: [[1; 64]; 2],
                 rounding: ROUNDING,
                 huffman: Arc::default(),
@@ -107,12 +109,12 @@ impl Compressor {
                 buffer.len = len;
                 Ok(self.buffers.lend(buffer))
             }
-            Err(Refusal::Full) => {
+            Err(CompressError::Full) => {
                 let (width, height) = size;
                 let long = format!("the JPEG of {width}x{height} is longer than its buffer");
                 Err(CodecError::Jpeg(long))
             }
-            Err(Refusal::Refused(why)) => Err(CodecError::Jpeg(why)),
+            Err(CompressError::Refused(why)) => Err(CodecError::Jpeg(why)),
         }
     }
 }
@@ -135,7 +137,7 @@ fn room(size: (usize, usize), subsampling: Subsampling, restart_interval: u16) -
 
 /// Returns the rows of a plane padded to whole blocks: as they are or, in `memory`, with the last
 /// column repeated.
-fn whole_blocks<'a>((plane, width): Rows<'a>, memory: &'a mut Vec<u8>) -> Rows<'a> {
+fn whole_blocks<'a>((plane, width): PlaneRows<'a>, memory: &'a mut Vec<u8>) -> PlaneRows<'a> {
     let stride = width.next_multiple_of(BLOCK);
     if stride == width {
         return (plane, width);

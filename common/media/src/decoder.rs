@@ -14,7 +14,7 @@ use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
 use crate::error::{CodecError, Undecodable};
 use crate::image::Image;
-use crate::libjpeg::{Decompressor, Header, Remark};
+use crate::libjpeg::{Decompressor, ImageHeader, Remark};
 use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
@@ -186,7 +186,11 @@ impl Decoder {
     fn run<T>(
         &mut self,
         jpeg: &[u8],
-        mut decode: impl FnMut(&mut Decompressor, &Header, &[u8]) -> Result<(T, Remark), Undecodable>,
+        mut decode: impl FnMut(
+            &mut Decompressor,
+            &ImageHeader,
+            &[u8],
+        ) -> Result<(T, Remark), Undecodable>,
     ) -> Result<T, Undecodable> {
         let mut outcome = self.once(jpeg, &mut decode);
         if let Ok((value, None)) = outcome {
@@ -212,7 +216,11 @@ impl Decoder {
     fn once<T>(
         &mut self,
         jpeg: &[u8],
-        decode: &mut impl FnMut(&mut Decompressor, &Header, &[u8]) -> Result<(T, Remark), Undecodable>,
+        decode: &mut impl FnMut(
+            &mut Decompressor,
+            &ImageHeader,
+            &[u8],
+        ) -> Result<(T, Remark), Undecodable>,
     ) -> Result<(T, Remark), Undecodable> {
         let outcome = self.header(jpeg).and_then(|(header, remark)| {
             let (value, later) = decode(&mut self.inner, &header, jpeg)?;
@@ -226,7 +234,7 @@ impl Decoder {
         outcome
     }
 
-    fn header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
+    fn header(&mut self, jpeg: &[u8]) -> Result<(ImageHeader, Remark), Undecodable> {
         let (mut header, mut remark) = self.inner.read_header(jpeg)?;
         if remark.is_some() {
             // Only a new handle, without the state of the image before, shows whether this header
@@ -259,7 +267,7 @@ impl Decoder {
 /// Decompresses any JPEG to packed pixels.
 fn decompress(
     inner: &mut Decompressor,
-    header: &Header,
+    header: &ImageHeader,
     jpeg: &[u8],
     factor: ScalingFactor,
     pixels: &mut [u8],
@@ -283,7 +291,7 @@ fn decompress(
 
 fn decompress_planes(
     inner: &mut Decompressor,
-    header: &Header,
+    header: &ImageHeader,
     jpeg: &[u8],
     planes: &mut Planes,
 ) -> Result<Remark, Undecodable> {

@@ -92,10 +92,10 @@ fn in_order(counts: &SymbolCounts) -> [&[u32; 256]; 4] {
 
 /// Makes the Huffman tables of a stream from its frames, for all its compressors.
 #[derive(Debug, Default)]
-pub struct TableMaker(Mutex<State>);
+pub struct TableMaker(Mutex<TableState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct TableState {
     tables: Arc<HuffmanTables>,
     /// Frames since the last count; `None` before the first.
     frames: Option<u32>,
@@ -131,7 +131,7 @@ impl TableMaker {
     }
 }
 
-impl State {
+impl TableState {
     /// Whether the symbols of this frame are due to be counted.
     fn is_due(&mut self, len: usize) -> bool {
         let frames = self.frames.map(|frames| frames + 1);

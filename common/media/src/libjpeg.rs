@@ -20,7 +20,7 @@ pub(crate) struct Decompressor {
 
 /// The fields of a JPEG's header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Header {
+pub(crate) struct ImageHeader {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) subsamp: Subsamp,
@@ -52,7 +52,10 @@ impl Decompressor {
     }
 
     /// Reads the header of the next JPEG.
-    pub(crate) fn read_header(&mut self, jpeg: &[u8]) -> Result<(Header, Remark), Undecodable> {
+    pub(crate) fn read_header(
+        &mut self,
+        jpeg: &[u8],
+    ) -> Result<(ImageHeader, Remark), Undecodable> {
         // SAFETY: the handle is valid, and `jpeg` has the length passed with it.
         let status = unsafe {
             raw::tj3DecompressHeader(
@@ -63,7 +66,7 @@ impl Decompressor {
         };
         let remark = self.outcome(status)?;
         let side = |parameter| usize::try_from(self.get(parameter)).unwrap_or(0);
-        let header = Header {
+        let header = ImageHeader {
             width: side(raw::TJPARAM_TJPARAM_JPEGWIDTH),
             height: side(raw::TJPARAM_TJPARAM_JPEGHEIGHT),
             subsamp: subsamp(self.get(raw::TJPARAM_TJPARAM_SUBSAMP)),
@@ -91,7 +94,7 @@ impl Decompressor {
     pub(crate) fn decompress(
         &mut self,
         jpeg: &[u8],
-        header: &Header,
+        header: &ImageHeader,
         pixels: &mut [u8],
         format: PixelFormat,
     ) -> Result<Remark, Undecodable> {
@@ -120,7 +123,7 @@ impl Decompressor {
     pub(crate) fn decompress_deep(
         &mut self,
         jpeg: &[u8],
-        header: &Header,
+        header: &ImageHeader,
         pixels: &mut [u8],
         format: PixelFormat,
     ) -> Result<Remark, Undecodable> {
@@ -148,7 +151,7 @@ impl Decompressor {
     pub(crate) fn decompress_planes(
         &mut self,
         jpeg: &[u8],
-        header: &Header,
+        header: &ImageHeader,
         samples: &mut Vec<u8>,
     ) -> Result<Remark, Undecodable> {
         let sizes = plane_sizes(header);
@@ -175,7 +178,7 @@ impl Decompressor {
     }
 
     /// Length of an image as packed pixels, in bytes or samples.
-    pub(crate) fn packed_len(&self, header: &Header, format: PixelFormat) -> usize {
+    pub(crate) fn packed_len(&self, header: &ImageHeader, format: PixelFormat) -> usize {
         let (width, height) = (
             self.factor.scale(header.width),
             self.factor.scale(header.height),
@@ -215,7 +218,7 @@ impl Drop for Decompressor {
 }
 
 /// Bytes of each plane; 0 for a plane that does not exist.
-fn plane_sizes(header: &Header) -> [usize; 3] {
+fn plane_sizes(header: &ImageHeader) -> [usize; 3] {
     let count = if header.subsamp == Subsamp::Gray {
         1
     } else {

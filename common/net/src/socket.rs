@@ -33,7 +33,7 @@ use socket2::Domain;
 use crate::address::plain;
 use drops::Drops;
 use membership::Membership;
-use source_address::{Source, SourceAddresses};
+use source_address::{SourceAddresses, SourceControl};
 use timestamps::{Reading, Timestamps};
 
 pub use batch::Batch;
@@ -136,7 +136,7 @@ impl Socket {
             socket: self,
             peer: to,
             to: to.map(|to| SockaddrStorage::from(self.native(to))),
-            source: source.map(|source| (source, Source::new(source, v6))),
+            source: source.map(|source| (source, SourceControl::new(source, v6))),
             refused: None,
             sent: 0,
         };
@@ -281,7 +281,7 @@ struct Call<'a> {
     socket: &'a Socket,
     peer: Option<SocketAddr>,
     to: Option<SockaddrStorage>,
-    source: Option<(IpAddr, Source)>,
+    source: Option<(IpAddr, SourceControl)>,
     refused: Option<Errno>,
     /// Number of datagrams sent.
     sent: usize,

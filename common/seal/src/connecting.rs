@@ -5,9 +5,9 @@ use std::time::Duration;
 use framegram_common::wire::native::{Accept, Envelope, HANDSHAKE, SALT};
 
 use crate::Refusal;
-use crate::handshake::{Asking, Ephemerals, Psk, Side};
+use crate::handshake::{Asking, Ephemerals, HandshakeSide, Psk};
 use crate::keys::Suite;
-use crate::session::{Messages, Place, Session, Sessions};
+use crate::session::{KeySession, KeySessions, Messages, SessionEnds};
 use crate::trials::Trials;
 
 /// Handshakes finished in a second. Each takes about 0.1 ms, and the other side has proved to have
@@ -22,7 +22,7 @@ pub(crate) struct Connecting {
     ephemerals: Ephemerals,
     /// The handshake whose session is not in use yet.
     asking: Option<Asking>,
-    sessions: Sessions,
+    sessions: KeySessions,
     handshakes: Trials,
 }
 
@@ -33,7 +33,7 @@ impl Connecting {
             viewer,
             ephemerals,
             asking: None,
-            sessions: Sessions::default(),
+            sessions: KeySessions::default(),
             handshakes: Trials::new(HANDSHAKES),
         }
     }
@@ -69,7 +69,7 @@ impl Connecting {
         let Some(agreed) = asking.finish(&self.psk, self.viewer, &answer) else {
             return;
         };
-        let place = Place {
+        let place = SessionEnds {
             viewer: self.viewer,
             stream,
             destination: accept.destination,
@@ -78,7 +78,7 @@ impl Connecting {
             asked: asking.message(),
             answer,
         };
-        let session = Session::new(Side::Viewer, place, (messages, &agreed), start);
+        let session = KeySession::new(HandshakeSide::Viewer, place, (messages, &agreed), start);
         self.sessions.push(session);
     }
 
@@ -110,7 +110,7 @@ impl Connecting {
         now: Duration,
         datagram: &mut [u8],
     ) -> Result<usize, Refusal> {
-        let of = |session: &Session| {
+        let of = |session: &KeySession| {
             session.stream == envelope.stream && session.destination == envelope.destination
         };
         let opened = self.sessions.open(envelope, of, trials, now, datagram);

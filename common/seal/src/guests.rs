@@ -6,9 +6,9 @@ use std::time::Duration;
 use framegram_common::wire::native::{Accept, Envelope, HANDSHAKE, SALT};
 
 use crate::Refusal;
-use crate::handshake::{self, Ephemerals, Psk, Side};
+use crate::handshake::{self, Ephemerals, HandshakeSide, Psk};
 use crate::keys::Suite;
-use crate::session::{Messages, Place, Session, Sessions};
+use crate::session::{KeySession, KeySessions, Messages, SessionEnds};
 use crate::trials::Trials;
 
 /// Handshakes a second. Each takes about 0.1 ms, and only viewers with the key and a proved address
@@ -41,7 +41,7 @@ pub(crate) struct Guests {
 #[derive(Debug)]
 struct Guest {
     destination: u16,
-    sessions: Sessions,
+    sessions: KeySessions,
 }
 
 impl Guests {
@@ -107,13 +107,13 @@ impl Guests {
         }
         let ephemeral = self.ephemerals.draw()?;
         let (answer, agreed) = handshake::answer(&self.psk, viewer, &asked, &ephemeral)?;
-        let place = Place {
+        let place = SessionEnds {
             viewer,
             stream,
             destination,
         };
         let messages = Messages { asked, answer };
-        let session = Session::new(Side::Sender, place, (messages, &agreed), start);
+        let session = KeySession::new(HandshakeSide::Sender, place, (messages, &agreed), start);
         self.settle(viewer, destination).sessions.push(session);
         Some(answer)
     }
@@ -127,7 +127,7 @@ impl Guests {
         }
         let new = || Guest {
             destination,
-            sessions: Sessions::default(),
+            sessions: KeySessions::default(),
         };
         let guest = self.guests.entry(viewer).or_insert_with(new);
         if guest.destination != destination {
@@ -153,7 +153,7 @@ impl Guests {
 
     /// The session that seals packets to a destination: the newest that the viewer has proved to
     /// have.
-    pub(crate) fn session(&mut self, destination: u16) -> Option<&mut Session> {
+    pub(crate) fn session(&mut self, destination: u16) -> Option<&mut KeySession> {
         let viewer = self.viewers.get(&destination)?;
         self.guests.get_mut(viewer)?.sessions.proved()
     }
@@ -168,7 +168,7 @@ impl Guests {
         datagram: &mut [u8],
     ) -> Result<usize, Refusal> {
         let guest = self.guests.get_mut(&viewer).ok_or(Refusal::Early)?;
-        let of = |session: &Session| session.stream == envelope.stream;
+        let of = |session: &KeySession| session.stream == envelope.stream;
         let opened = guest.sessions.open(envelope, of, trials, now, datagram);
         let (length, proved) = opened?;
         if let Some(messages) = proved {

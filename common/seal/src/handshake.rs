@@ -34,7 +34,7 @@ const OF_HANDSHAKE: u8 = 3;
 
 /// A side of the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum HandshakeSide {
     Sender,
     Viewer,
 }
@@ -147,7 +147,7 @@ impl Asking {
         viewer: u64,
         ephemeral: &[u8; KEY],
     ) -> Option<(HandshakeState, [u8; HANDSHAKE])> {
-        let mut state = state(psk, viewer, ephemeral, Side::Viewer)?;
+        let mut state = state(psk, viewer, ephemeral, HandshakeSide::Viewer)?;
         let message = write(&mut state)?;
         Some((state, message))
     }
@@ -179,7 +179,7 @@ impl std::fmt::Debug for Asking {
 
 /// Whether a request was made with the pre-shared key. Takes only hashes.
 pub(crate) fn is_authentic(psk: &Psk, viewer: u64, message: &[u8; HANDSHAKE]) -> bool {
-    let state = state(psk, viewer, &[0; KEY], Side::Sender);
+    let state = state(psk, viewer, &[0; KEY], HandshakeSide::Sender);
     state.is_some_and(|mut state| read(&mut state, message).is_some())
 }
 
@@ -190,21 +190,26 @@ pub(crate) fn answer(
     message: &[u8; HANDSHAKE],
     ephemeral: &[u8; KEY],
 ) -> Option<([u8; HANDSHAKE], Agreed)> {
-    let mut state = state(psk, viewer, ephemeral, Side::Sender)?;
+    let mut state = state(psk, viewer, ephemeral, HandshakeSide::Sender)?;
     read(&mut state, message)?;
     let answer = write(&mut state)?;
     Some((answer, Agreed::of(state)?))
 }
 
-fn state(psk: &Psk, viewer: u64, ephemeral: &[u8; KEY], side: Side) -> Option<HandshakeState> {
+fn state(
+    psk: &Psk,
+    viewer: u64,
+    ephemeral: &[u8; KEY],
+    side: HandshakeSide,
+) -> Option<HandshakeState> {
     let params: NoiseParams = PROTOCOL.parse().ok()?;
-    let resolver = Box::new(Drawn(Zeroizing::new(*ephemeral)));
+    let resolver = Box::new(GivenKey(Zeroizing::new(*ephemeral)));
     let prologue = [PROLOGUE, &viewer.to_be_bytes()].concat();
     let builder = Builder::with_resolver(params, resolver);
     let builder = builder.psk(0, &psk.0).ok()?.prologue(&prologue).ok()?;
     let state = match side {
-        Side::Viewer => builder.build_initiator(),
-        Side::Sender => builder.build_responder(),
+        HandshakeSide::Viewer => builder.build_initiator(),
+        HandshakeSide::Sender => builder.build_responder(),
     };
     state.ok()
 }
@@ -221,9 +226,9 @@ fn read(state: &mut HandshakeState, message: &[u8; HANDSHAKE]) -> Option<()> {
 }
 
 /// The library's ciphers with a given private key.
-struct Drawn(Zeroizing<[u8; KEY]>);
+struct GivenKey(Zeroizing<[u8; KEY]>);
 
-impl CryptoResolver for Drawn {
+impl CryptoResolver for GivenKey {
     fn resolve_rng(&self) -> Option<Box<dyn Random>> {
         Some(Box::new(Self(self.0.clone())))
     }
@@ -241,7 +246,7 @@ impl CryptoResolver for Drawn {
     }
 }
 
-impl Random for Drawn {
+impl Random for GivenKey {
     fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), snow::Error> {
         if dest.len() != KEY {
             return Err(snow::Error::Rng);

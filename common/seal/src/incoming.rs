@@ -6,7 +6,7 @@ use framegram_common::seq::PacketNumber;
 use framegram_common::wire::native::{Channel, Envelope, restore};
 
 use crate::Refusal;
-use crate::keys::{KeyNumber, Origin, PacketKey, StartKeys};
+use crate::keys::{KeyNumber, PacketKey, PacketOrigin, StartKeys};
 use crate::trials::Trials;
 use crate::window::ReplayWindow;
 
@@ -20,8 +20,8 @@ const CONTROL_WINDOW: u64 = 1 << 12;
 
 /// The packets of one origin, with the keys of one start.
 #[derive(Debug)]
-pub(crate) struct Incoming {
-    origin: Origin,
+pub(crate) struct Opener {
+    origin: PacketOrigin,
     channels: [OpenChannel; 3],
 }
 
@@ -33,9 +33,9 @@ struct OpenChannel {
     window: ReplayWindow,
 }
 
-impl Incoming {
+impl Opener {
     /// A receiver that has opened nothing yet. It takes next to no memory.
-    pub(crate) fn new(origin: Origin) -> Self {
+    pub(crate) fn new(origin: PacketOrigin) -> Self {
         Self {
             origin,
             channels: Channel::ALL.map(|channel| OpenChannel {

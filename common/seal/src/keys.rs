@@ -144,7 +144,7 @@ pub(crate) const LAST_TURN: u32 = (1 << TURN_BITS) - 1;
 
 /// Who sends the packets, and to whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum PacketOrigin {
     /// The sender, to this destination.
     Sender { destination: u16 },
     /// A viewer of the stream.
@@ -186,7 +186,7 @@ impl StartKeys {
     /// Derives the key of a channel. `None` only if the cipher cannot be set up.
     pub(crate) fn derive(
         &self,
-        origin: Origin,
+        origin: PacketOrigin,
         channel: Channel,
         number: KeyNumber,
     ) -> Option<PacketKey> {
@@ -206,14 +206,14 @@ impl StartKeys {
     /// (<https://www.rfc-editor.org/rfc/rfc5869#section-2.3>).
     pub(crate) fn expand(
         &self,
-        origin: Origin,
+        origin: PacketOrigin,
         channel: Channel,
         number: KeyNumber,
     ) -> Option<Zeroizing<Vec<u8>>> {
         let (kind, id) = match origin {
-            Origin::Sender { destination } => (0, u64::from(destination)),
-            Origin::Viewer { viewer } => (1, viewer),
-            Origin::Connecting { viewer } => (2, viewer),
+            PacketOrigin::Sender { destination } => (0, u64::from(destination)),
+            PacketOrigin::Viewer { viewer } => (1, viewer),
+            PacketOrigin::Connecting { viewer } => (2, viewer),
         };
         let (key, context) = (number.to_wire().to_be_bytes(), [kind, channel as u8]);
         let id = id.to_be_bytes();

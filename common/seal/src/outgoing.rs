@@ -6,18 +6,18 @@ use framegram_common::seq::{PacketNumber, PacketSeq};
 use framegram_common::wire::native::{Envelope, SALT};
 
 use crate::keys::{
-    KEY_LIFETIME, KeyNumber, LAST_TURN, NUMBERS_OF_A_KEY, Origin, PacketKey, StartKeys, Suite,
+    KEY_LIFETIME, KeyNumber, LAST_TURN, NUMBERS_OF_A_KEY, PacketKey, PacketOrigin, StartKeys, Suite,
 };
 
 /// The keys of a start that are in use.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct KeyTurn {
     suite: Suite,
     turn: u32,
     since: Option<Duration>,
 }
 
-impl Turn {
+impl KeyTurn {
     pub(crate) fn new(suite: Suite) -> Self {
         Self {
             suite,
@@ -48,13 +48,13 @@ impl Turn {
 
 /// The packets of one origin, with the keys of one start.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
-    origin: Origin,
-    channels: [Option<Channel>; 3],
+pub(crate) struct Sealer {
+    origin: PacketOrigin,
+    channels: [Option<ChannelKey>; 3],
 }
 
 #[derive(Debug)]
-struct Channel {
+struct ChannelKey {
     number: KeyNumber,
     key: PacketKey,
     /// The first packet that the key has sealed, and the last.
@@ -62,8 +62,8 @@ struct Channel {
     last: u64,
 }
 
-impl Outgoing {
-    pub(crate) fn new(origin: Origin) -> Self {
+impl Sealer {
+    pub(crate) fn new(origin: PacketOrigin) -> Self {
         Self {
             origin,
             channels: [const { None }; 3],
@@ -81,7 +81,7 @@ impl Outgoing {
     pub(crate) fn seal(
         &mut self,
         keys: &StartKeys,
-        turn: &mut Turn,
+        turn: &mut KeyTurn,
         (envelope, packet): (&Envelope, &[u8]),
         now: Duration,
         out: &mut Vec<u8>,
@@ -116,11 +116,11 @@ impl Outgoing {
     fn channel(
         &mut self,
         keys: &StartKeys,
-        turn: &mut Turn,
+        turn: &mut KeyTurn,
         envelope: &Envelope,
         number: u64,
         now: Duration,
-    ) -> Option<&mut Channel> {
+    ) -> Option<&mut ChannelKey> {
         let place = &mut self.channels[envelope.channel as usize];
         let mut in_use = turn.at(keys, now);
         if let Some(channel) = place
@@ -136,7 +136,7 @@ impl Outgoing {
             .as_ref()
             .is_none_or(|channel| channel.number != in_use)
         {
-            *place = Some(Channel {
+            *place = Some(ChannelKey {
                 number: in_use,
                 key: keys.derive(self.origin, envelope.channel, in_use)?,
                 first: number,

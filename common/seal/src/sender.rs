@@ -9,9 +9,9 @@ use framegram_common::wire::native::{Envelope, HANDSHAKE, NO_DESTINATION, Packet
 
 use crate::guests::Guests;
 use crate::handshake::{Ephemerals, Psk};
-use crate::incoming::Incoming;
-use crate::keys::{Origin, SessionTag, StartKeys, Suite};
-use crate::outgoing::{Outgoing, Turn};
+use crate::incoming::Opener;
+use crate::keys::{PacketOrigin, SessionTag, StartKeys, Suite};
+use crate::outgoing::{KeyTurn, Sealer};
 use crate::secret::Secret;
 use crate::trials::{Strangers, Trials};
 use crate::{Refusal, Refused, SEED};
@@ -32,8 +32,8 @@ pub struct SenderSeal {
     secret: Secret,
     keys: StartKeys,
     suite: Suite,
-    turn: Turn,
-    destinations: BTreeMap<u16, Outgoing>,
+    turn: KeyTurn,
+    destinations: BTreeMap<u16, Sealer>,
     /// Number of the next packet to a viewer that is not served.
     answers: u64,
     viewers: HashMap<u64, Viewer>,
@@ -46,7 +46,7 @@ pub struct SenderSeal {
 
 #[derive(Debug)]
 struct Viewer {
-    incoming: Incoming,
+    incoming: Opener,
     /// Time of the last packet taken.
     taken: Duration,
 }
@@ -59,7 +59,7 @@ impl SenderSeal {
             keys: StartKeys::new(&secret, salt),
             secret,
             suite,
-            turn: Turn::new(suite),
+            turn: KeyTurn::new(suite),
             destinations: BTreeMap::new(),
             answers: 0,
             viewers: HashMap::new(),
@@ -151,7 +151,7 @@ impl SenderSeal {
         let outgoing = self
             .destinations
             .entry(destination)
-            .or_insert_with(|| Outgoing::new(Origin::Sender { destination }));
+            .or_insert_with(|| Sealer::new(PacketOrigin::Sender { destination }));
         outgoing.seal(&self.keys, &mut self.turn, (&envelope, packet), now, out)
     }
 
@@ -205,7 +205,7 @@ impl SenderSeal {
             known.taken = now;
             return Ok(length);
         }
-        let mut incoming = Incoming::new(Origin::Viewer { viewer });
+        let mut incoming = Opener::new(PacketOrigin::Viewer { viewer });
         let opened = self.strangers.open(from, now, |trial| {
             incoming.open(&self.keys, envelope, trial, now, datagram)
         });
@@ -227,7 +227,7 @@ impl SenderSeal {
         let salt = envelope.salt.ok_or(Refusal::Unauthentic)?;
         let length = self.strangers.open(from, now, |trial| {
             let keys = StartKeys::new(&self.secret, salt);
-            let mut incoming = Incoming::new(Origin::Connecting { viewer });
+            let mut incoming = Opener::new(PacketOrigin::Connecting { viewer });
             incoming.open(&keys, envelope, trial, now, datagram)
         })?;
         if let Some((guests, message)) = self.guests.as_mut().zip(envelope.handshake) {
@@ -236,7 +236,7 @@ impl SenderSeal {
         Ok(length)
     }
 
-    fn remember(&mut self, viewer: u64, incoming: Incoming, now: Duration) {
+    fn remember(&mut self, viewer: u64, incoming: Opener, now: Duration) {
         if self.viewers.len() >= MAX_VIEWERS {
             let silent = self.viewers.iter().min_by_key(|(_, it)| it.taken);
             if let Some(silent) = silent.map(|(viewer, _)| *viewer) {

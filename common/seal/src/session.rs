@@ -6,10 +6,10 @@ use std::time::Duration;
 use framegram_common::wire::native::{Envelope, HANDSHAKE, SALT};
 
 use crate::Refusal;
-use crate::handshake::{Agreed, Side};
-use crate::incoming::Incoming;
-use crate::keys::{Origin, SessionTag, StartKeys, Suite};
-use crate::outgoing::{Outgoing, Turn};
+use crate::handshake::{Agreed, HandshakeSide};
+use crate::incoming::Opener;
+use crate::keys::{PacketOrigin, SessionTag, StartKeys, Suite};
+use crate::outgoing::{KeyTurn, Sealer};
 use crate::trials::Trials;
 
 /// Most sessions of one viewer and a sender: the one in use, the one before, whose packets may be
@@ -25,51 +25,54 @@ pub(crate) struct Messages {
 
 /// The keys that one handshake has agreed on.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct KeySession {
     pub(crate) messages: Messages,
     pub(crate) stream: u32,
     pub(crate) destination: u16,
     keys: StartKeys,
-    turn: Turn,
-    incoming: Incoming,
-    outgoing: Outgoing,
+    turn: KeyTurn,
+    incoming: Opener,
+    outgoing: Sealer,
     /// Whether the other side has proved to have the keys.
     is_proved: bool,
 }
 
 /// The ends of a session.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct SessionEnds {
     pub(crate) viewer: u64,
     pub(crate) stream: u32,
     pub(crate) destination: u16,
 }
 
-impl Session {
+impl KeySession {
     pub(crate) fn new(
-        side: Side,
-        place: Place,
+        side: HandshakeSide,
+        place: SessionEnds,
         (messages, agreed): (Messages, &Agreed),
         (salt, suite): ([u8; SALT], Suite),
     ) -> Self {
-        let Place {
+        let SessionEnds {
             viewer,
             stream,
             destination,
         } = place;
-        let (viewers, senders) = (Origin::Viewer { viewer }, Origin::Sender { destination });
+        let (viewers, senders) = (
+            PacketOrigin::Viewer { viewer },
+            PacketOrigin::Sender { destination },
+        );
         let (incoming, outgoing) = match side {
-            Side::Sender => (viewers, senders),
-            Side::Viewer => (senders, viewers),
+            HandshakeSide::Sender => (viewers, senders),
+            HandshakeSide::Viewer => (senders, viewers),
         };
         Self {
             messages,
             stream,
             destination,
             keys: agreed.keys(salt),
-            turn: Turn::new(suite),
-            incoming: Incoming::new(incoming),
-            outgoing: Outgoing::new(outgoing),
+            turn: KeyTurn::new(suite),
+            incoming: Opener::new(incoming),
+            outgoing: Sealer::new(outgoing),
             is_proved: false,
         }
     }
@@ -92,11 +95,11 @@ impl Session {
 
 /// The sessions of one viewer and a sender, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Sessions(Vec<Session>);
+pub(crate) struct KeySessions(Vec<KeySession>);
 
-impl Sessions {
+impl KeySessions {
     /// Adds a session and, if there is no room, removes the oldest that is not in use.
-    pub(crate) fn push(&mut self, session: Session) {
+    pub(crate) fn push(&mut self, session: KeySession) {
         let proved = self.0.iter().rposition(|it| it.is_proved);
         if self.0.len() >= MAX_SESSIONS {
             self.0.remove(usize::from(proved == Some(0)));
@@ -104,16 +107,16 @@ impl Sessions {
         self.0.push(session);
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Session> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &KeySession> {
         self.0.iter()
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Session> {
+    pub(crate) fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut KeySession> {
         self.0.iter_mut()
     }
 
     /// The newest session that the other side has proved to have; without one, the newest.
-    pub(crate) fn proved(&mut self) -> Option<&mut Session> {
+    pub(crate) fn proved(&mut self) -> Option<&mut KeySession> {
         let at = self.0.iter().rposition(|it| it.is_proved);
         match at {
             Some(at) => self.0.get_mut(at),
@@ -126,13 +129,13 @@ impl Sessions {
     pub(crate) fn open(
         &mut self,
         envelope: &Envelope,
-        of: impl Fn(&Session) -> bool,
+        of: impl Fn(&KeySession) -> bool,
         trials: &mut Trials,
         now: Duration,
         datagram: &mut [u8],
     ) -> Result<(usize, Option<Messages>), Refusal> {
         let tag = SessionTag::of_wire(envelope.key);
-        let is_of = |it: &&mut Session| it.keys.session() == tag && of(it);
+        let is_of = |it: &&mut KeySession| it.keys.session() == tag && of(it);
         let mut left = self.0.iter_mut().rev().filter(is_of).peekable();
         let mut refusal = Refusal::Early;
         let mut copy = Vec::new();

@@ -13,7 +13,7 @@ use framegram_common::wire::rtp::is_control;
 use libsrtp::{MasterKey, ProtectionProfile, RecvSession, SendSession, SrtpError, StreamConfig};
 
 pub use self::key::{CryptoError, SrtpKey, SrtpSuite};
-use self::sources::Sources;
+use self::sources::SrtpSources;
 use crate::trials::Trials;
 use crate::{Refusal, Refused};
 
@@ -40,7 +40,7 @@ const MIN_CONTROL: usize = 8;
 
 /// The kind of a packet, from its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum PacketKind {
     Media,
     Control,
 }
@@ -53,7 +53,7 @@ pub struct Srtp {
     incoming: RecvSession,
     /// The source of this side's packets, from the first packet on.
     own: Option<u32>,
-    sources: Sources,
+    sources: SrtpSources,
     trials: Trials,
     /// Where the search for rollover counters continues.
     cursor: u32,
@@ -96,7 +96,7 @@ impl Srtp {
             outgoing,
             incoming: RecvSession::new(),
             own: None,
-            sources: Sources::default(),
+            sources: SrtpSources::default(),
             trials: Trials::new(TRIALS),
             cursor: 0,
             buffer: Vec::new(),
@@ -136,8 +136,8 @@ impl Srtp {
         buffer.clear();
         buffer.extend_from_slice(packet);
         let sealed = match kind {
-            Kind::Media => self.outgoing.rtp_protect(buffer),
-            Kind::Control => self.outgoing.rtcp_protect(buffer),
+            PacketKind::Media => self.outgoing.rtp_protect(buffer),
+            PacketKind::Control => self.outgoing.rtcp_protect(buffer),
         };
         let Ok(sealed) = sealed else {
             return false;
@@ -187,7 +187,7 @@ impl Srtp {
     ) -> Result<(), Refusal> {
         let (kind, source) = kind_of(datagram).ok_or(Refusal::Clear)?;
         // Both sides have the same key, so a stranger could send back what this side sent.
-        if self.own == Some(source) || kind == Kind::Control && !self.is_encrypted(datagram) {
+        if self.own == Some(source) || kind == PacketKind::Control && !self.is_encrypted(datagram) {
             return Err(Refusal::Unauthentic);
         }
         let is_known = self.sources.contains(source);
@@ -202,7 +202,7 @@ impl Srtp {
         }
         let mut opened = self.unprotect(kind, datagram, out);
         if opened == Err(Refusal::Unauthentic)
-            && kind == Kind::Media
+            && kind == PacketKind::Media
             && self.sources.is_silent(source, now)
         {
             opened = self.search(source, datagram, now, out);
@@ -222,13 +222,18 @@ impl Srtp {
         flag.is_some_and(|flag| datagram[flag] & ENCRYPTED != 0)
     }
 
-    fn unprotect(&mut self, kind: Kind, datagram: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    fn unprotect(
+        &mut self,
+        kind: PacketKind,
+        datagram: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Refusal> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         buffer.extend_from_slice(datagram);
         let opened = match kind {
-            Kind::Media => self.incoming.rtp_unprotect(buffer),
-            Kind::Control => self.incoming.rtcp_unprotect(buffer),
+            PacketKind::Media => self.incoming.rtp_unprotect(buffer),
+            PacketKind::Control => self.incoming.rtcp_unprotect(buffer),
         };
         match opened {
             Ok(packet) => {
@@ -265,7 +270,7 @@ impl Srtp {
                 continue;
             };
             if self.incoming.set_roc(source, rollovers).is_ok()
-                && self.unprotect(Kind::Media, datagram, out).is_ok()
+                && self.unprotect(PacketKind::Media, datagram, out).is_ok()
             {
                 self.cursor = 0;
                 return Ok(());
@@ -276,8 +281,8 @@ impl Srtp {
         Err(Refusal::Unauthentic)
     }
 
-    fn remember(&mut self, source: u32, kind: Kind, now: Duration) {
-        let is_media = kind == Kind::Media;
+    fn remember(&mut self, source: u32, kind: PacketKind, now: Duration) {
+        let is_media = kind == PacketKind::Media;
         if let Some(forgotten) = self.sources.record(source, is_media, now) {
             let _ = self.incoming.remove_stream(forgotten);
         }
@@ -308,11 +313,11 @@ impl std::fmt::Debug for Srtp {
 const ENCRYPTED: u8 = 0x80;
 
 /// The kind of a packet and the number of its source. Neither is encrypted.
-fn kind_of(packet: &[u8]) -> Option<(Kind, u32)> {
+fn kind_of(packet: &[u8]) -> Option<(PacketKind, u32)> {
     let (kind, header, at) = if is_control(packet) {
-        (Kind::Control, MIN_CONTROL, 4)
+        (PacketKind::Control, MIN_CONTROL, 4)
     } else {
-        (Kind::Media, MIN_MEDIA, 8)
+        (PacketKind::Media, MIN_MEDIA, 8)
     };
     let is_rtp = matches!(packet.first(), Some(0x80..=0xbf)) && packet.len() >= header;
     let source = packet.get(at..at + 4).filter(|_| is_rtp)?;

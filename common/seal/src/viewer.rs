@@ -8,9 +8,9 @@ use framegram_common::wire::native::{Channel, Envelope, Integrity, NO_DESTINATIO
 
 use crate::connecting::Connecting;
 use crate::handshake::{Ephemerals, Psk};
-use crate::incoming::Incoming;
-use crate::keys::{KeyNumber, Origin, SessionTag, StartKeys, Suite};
-use crate::outgoing::{Outgoing, Turn};
+use crate::incoming::Opener;
+use crate::keys::{KeyNumber, PacketOrigin, SessionTag, StartKeys, Suite};
+use crate::outgoing::{KeyTurn, Sealer};
 use crate::secret::Secret;
 use crate::trials::{Strangers, Trials};
 use crate::{Refusal, Refused, SEED};
@@ -39,11 +39,11 @@ pub struct ViewerSeal {
     secret: Secret,
     /// The keys of its requests for a stream.
     own: StartKeys,
-    requests: Outgoing,
+    requests: Sealer,
     /// Its handshakes, if it connects.
     connecting: Option<Connecting>,
     viewer: u64,
-    turn: Turn,
+    turn: KeyTurn,
     /// The next packet numbers, for all streams together, so that numbers continue when a stream is
     /// followed again.
     numbers: [u64; Channel::ALL.len()],
@@ -60,9 +60,9 @@ struct Start {
     keys: StartKeys,
     /// This viewer's destination.
     destination: Option<u16>,
-    destinations: Vec<(u16, Incoming)>,
-    outgoing: Outgoing,
-    turn: Turn,
+    destinations: Vec<(u16, Opener)>,
+    outgoing: Sealer,
+    turn: KeyTurn,
     /// Time of the last packet taken.
     taken: Duration,
 }
@@ -74,10 +74,10 @@ impl ViewerSeal {
         Self {
             own: StartKeys::new(&secret, salt),
             secret,
-            requests: Outgoing::new(Origin::Connecting { viewer }),
+            requests: Sealer::new(PacketOrigin::Connecting { viewer }),
             connecting: None,
             viewer,
-            turn: Turn::new(suite),
+            turn: KeyTurn::new(suite),
             numbers: [0; 3],
             starts: Vec::new(),
             strangers: Strangers::new(TRIALS),
@@ -217,10 +217,10 @@ impl ViewerSeal {
                 keys: StartKeys::new(&self.secret, salt),
                 destination: None,
                 destinations: Vec::new(),
-                outgoing: Outgoing::new(Origin::Viewer {
+                outgoing: Sealer::new(PacketOrigin::Viewer {
                     viewer: self.viewer,
                 }),
-                turn: Turn::new(number.suite),
+                turn: KeyTurn::new(number.suite),
                 taken: now,
             });
             start.open(envelope, trial, now, datagram)
@@ -244,7 +244,7 @@ impl ViewerSeal {
         let number = KeyNumber::of_wire(envelope.key).ok_or(Refusal::Unauthentic)?;
         let length = self.strangers.open(from, now, |trial| {
             let keys = StartKeys::new(&self.secret, salt);
-            let mut incoming = Incoming::new(Origin::Sender { destination });
+            let mut incoming = Opener::new(PacketOrigin::Sender { destination });
             incoming.open(&keys, envelope, trial, now, datagram)
         })?;
         if let Some(answer) = envelope.handshake
@@ -300,7 +300,7 @@ impl Start {
         let length = if let Some((_, incoming)) = known {
             incoming.open(&self.keys, envelope, trials, now, datagram)?
         } else {
-            let mut incoming = Incoming::new(Origin::Sender { destination });
+            let mut incoming = Opener::new(PacketOrigin::Sender { destination });
             let length = incoming.open(&self.keys, envelope, trials, now, datagram)?;
             if self.destinations.len() >= MAX_DESTINATIONS {
                 self.destinations.remove(0);

@@ -12,10 +12,10 @@ mod counts;
 mod progressive;
 mod tables;
 
-use self::bits::Bits;
+use self::bits::BitReader;
 pub use self::counts::SymbolCounts;
 use self::progressive::Spectrum;
-use self::tables::{Codes, Tables};
+use self::tables::{Codes, ScanTables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
 use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
 
@@ -43,7 +43,7 @@ impl Coverage {
         matches!(header.process, Process::Sequential | Process::Progressive).then_some(())?;
         let mut walk = Walk {
             jpeg,
-            tables: Tables::standard(),
+            tables: ScanTables::standard(),
             interval: 0,
             is_sound: true,
             coefficients: Vec::new(),
@@ -80,7 +80,7 @@ fn is_padding(left_over: &[u8]) -> bool {
 struct Walk<'a> {
     jpeg: &'a [u8],
     header: JpegHeader,
-    tables: Tables,
+    tables: ScanTables,
     /// Minimum coded units from restart to restart; 0 for none.
     interval: u32,
     is_sound: bool,
@@ -98,7 +98,7 @@ struct Scan {
 }
 
 /// A block of a unit, and its tables.
-struct Block<'a> {
+struct ScanBlock<'a> {
     component: usize,
     dc: Option<&'a Codes>,
     ac: Option<&'a Codes>,
@@ -164,8 +164,8 @@ impl Walk<'_> {
             _ => self.header.mcu_grid(),
         };
         let total = columns.checked_mul(rows)?;
-        let mut bits = Bits::new(self.jpeg, start.end);
-        let mut state = State::default();
+        let mut bits = BitReader::new(self.jpeg, start.end);
+        let mut state = ScanState::default();
         let mut missing = 0;
         let mut number = 0;
         while number < total {
@@ -186,7 +186,7 @@ impl Walk<'_> {
             number = last;
             if number < total {
                 let expected = number / self.interval - 1;
-                state = State::default();
+                state = ScanState::default();
                 self.is_sound &= bits.restart(expected as usize % 8);
             }
         }
@@ -195,7 +195,7 @@ impl Walk<'_> {
     }
 
     /// The blocks of one unit; `None` if their tables are missing.
-    fn unit<'t>(&self, scan: &Scan, tables: &'t Tables) -> Option<Vec<Block<'t>>> {
+    fn unit<'t>(&self, scan: &Scan, tables: &'t ScanTables) -> Option<Vec<ScanBlock<'t>>> {
         let (first, last) = scan.spectrum;
         let mut unit = Vec::new();
         for (index, dc, ac) in &scan.components {
@@ -211,7 +211,7 @@ impl Walk<'_> {
             if lacks_dc || last > 0 && ac.is_none() {
                 return None;
             }
-            unit.extend((0..count).map(|_| Block {
+            unit.extend((0..count).map(|_| ScanBlock {
                 component: *index,
                 dc,
                 ac,
@@ -223,10 +223,10 @@ impl Walk<'_> {
 
     fn read_unit(
         &mut self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         scan: &Scan,
-        unit: &[Block<'_>],
-        state: &mut State,
+        unit: &[ScanBlock<'_>],
+        state: &mut ScanState,
         place: (u32, u32),
     ) -> Result<(), Exhausted> {
         let mut of_component = (usize::MAX, 0);
@@ -262,9 +262,9 @@ impl Walk<'_> {
     /// Reads a block of sequential coding (T.81, F.2.2).
     fn read_block(
         &mut self,
-        bits: &mut Bits<'_>,
-        block: &Block<'_>,
-        state: &mut State,
+        bits: &mut BitReader<'_>,
+        block: &ScanBlock<'_>,
+        state: &mut ScanState,
     ) -> Result<(), Exhausted> {
         let (Some(dc), Some(ac)) = (block.dc, block.ac) else {
             return Err(Exhausted);
@@ -306,10 +306,10 @@ impl Walk<'_> {
     /// its component, if it is part of the image.
     fn read_progressive(
         &mut self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         scan: &Scan,
-        block: &Block<'_>,
-        state: &mut State,
+        block: &ScanBlock<'_>,
+        state: &mut ScanState,
         at: Option<usize>,
     ) -> Result<(), Exhausted> {
         let (first, last) = scan.spectrum;
@@ -345,13 +345,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn symbol(&mut self, bits: &mut Bits<'_>, codes: &Codes) -> u8 {
+    fn symbol(&mut self, bits: &mut BitReader<'_>, codes: &Codes) -> u8 {
         read_symbol(bits, codes, &mut self.is_sound)
     }
 }
 
 /// The next symbol; 0 if there is no such code.
-fn read_symbol(bits: &mut Bits<'_>, codes: &Codes, is_sound: &mut bool) -> u8 {
+fn read_symbol(bits: &mut BitReader<'_>, codes: &Codes, is_sound: &mut bool) -> u8 {
     let symbol = bits.symbol(codes);
     *is_sound &= symbol.is_some();
     symbol.unwrap_or(0)
@@ -359,7 +359,7 @@ fn read_symbol(bits: &mut Bits<'_>, codes: &Codes, is_sound: &mut bool) -> u8 {
 
 /// State that carries over from block to block.
 #[derive(Default)]
-struct State {
+struct ScanState {
     /// The DC coefficients of the components.
     dc: [i32; 4],
     /// Number of blocks that have no more coefficients in their band.

@@ -22,7 +22,7 @@ impl Neutral {
     /// For a picture with this header, in bytes and parsed. `None` if its tables
     /// have no code for a neutral block.
     pub(super) fn new(bytes: &[u8], header: &JpegHeader) -> Option<Self> {
-        let codes = Codes::of(bytes)?;
+        let codes = NeutralCodes::of(bytes)?;
         let single = header.components.len() == 1;
         let blocks = |component: &Component| match single {
             // A single component is not interleaved (A.2.2).
@@ -51,7 +51,7 @@ impl Neutral {
     pub(super) fn slice(&mut self, units: u32) -> &[u8] {
         if self.units != units {
             self.units = units;
-            let mut bits = Bits::new(std::mem::take(&mut self.slice));
+            let mut bits = BitWriter::new(std::mem::take(&mut self.slice));
             for _ in 0..units {
                 for word in &self.unit {
                     bits.put(*word);
@@ -65,12 +65,12 @@ impl Neutral {
 
 /// The code words of symbol 0 in each table. For DC it means no difference, for
 /// AC the end of the block.
-struct Codes {
+struct NeutralCodes {
     dc: [Option<CodeWord>; TABLES],
     ac: [Option<CodeWord>; TABLES],
 }
 
-impl Codes {
+impl NeutralCodes {
     /// Reads the tables of the header. Missing ones are replaced by those of
     /// T.81, annex K.3, as decoders do, because camera frames often have none.
     fn of(header: &[u8]) -> Option<Self> {
@@ -136,14 +136,14 @@ impl CodeWord {
 }
 
 /// Writes bits to bytes, most significant bit first.
-struct Bits {
+struct BitWriter {
     bytes: Vec<u8>,
     /// Bits of an incomplete byte, right-aligned, and their number.
     rest: u32,
     len: u8,
 }
 
-impl Bits {
+impl BitWriter {
     /// Clears `bytes` and writes into it.
     fn new(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn stuffs_bytes_that_look_like_markers_and_pads_with_ones() {
-        let mut bits = Bits::new(vec![1, 2]);
+        let mut bits = BitWriter::new(vec![1, 2]);
         bits.put(CodeWord {
             bits: 0x1ff,
             len: 10,

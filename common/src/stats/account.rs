@@ -18,9 +18,9 @@ pub struct Account {
     /// When another stream replaced it; null if none did.
     pub until_ns: Option<u64>,
     /// The first packet that arrived.
-    pub opened: Option<Arrived>,
+    pub opened: Option<AccountPacket>,
     /// The last packet that arrived.
-    pub closed: Option<Arrived>,
+    pub closed: Option<AccountPacket>,
     /// Packets lost on the network, corrupt ones included.
     pub lost: u64,
     /// Corrupt datagrams that arrived.
@@ -41,7 +41,7 @@ pub struct Account {
 
 /// A packet that arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrived {
+pub struct AccountPacket {
     /// `media`, `repair` or `control`.
     pub channel: String,
     /// Its packet number.

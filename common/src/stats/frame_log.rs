@@ -38,7 +38,7 @@ const MAX_RUN: u64 = 1 << 16;
 #[derive(Debug, Default)]
 pub(crate) struct FrameLog {
     stream: u64,
-    open: BTreeMap<u64, Open>,
+    open: BTreeMap<u64, OpenFrame>,
     /// The lowest frame of which something arrived, and one above the highest.
     range: Option<(u64, u64)>,
     /// The frames that have been settled.
@@ -50,22 +50,22 @@ pub(crate) struct FrameLog {
     tally: Tally,
     repaired_by_parity: u64,
     repaired_by_retransmission: u64,
-    waiting: VecDeque<Settled>,
+    waiting: VecDeque<SettledFrames>,
 }
 
 /// A frame of which something arrived, and whose outcome may still change.
 #[derive(Clone, Debug)]
-struct Open {
+struct OpenFrame {
     record: FrameRecord,
     /// The number of the media packet that carries its first chunk.
     base: Option<u64>,
     /// Whether it was shown with holes.
     holes: bool,
-    state: State,
+    state: FrameState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum FrameState {
     /// It is arriving, or waits to be shown.
     Coming,
     /// It was given up, and not shown.
@@ -78,7 +78,7 @@ enum State {
 
 /// A frame, or a run of them of which nothing arrived.
 #[derive(Debug)]
-enum Settled {
+enum SettledFrames {
     One(Box<FrameRecord>),
     Absent(Range<u64>, Outcome),
 }
@@ -96,7 +96,7 @@ impl FrameLog {
     /// The next record, in the order of frame numbers.
     pub(crate) fn poll(&mut self) -> Option<FrameRecord> {
         match self.waiting.front_mut()? {
-            Settled::Absent(range, outcome) => {
+            SettledFrames::Absent(range, outcome) => {
                 let number = FrameNumber(range.start);
                 let record = FrameRecord::unknown(self.stream, number, *outcome);
                 range.start += 1;
@@ -105,8 +105,8 @@ impl FrameLog {
                 }
                 Some(record)
             }
-            Settled::One(_) => match self.waiting.pop_front() {
-                Some(Settled::One(record)) => Some(*record),
+            SettledFrames::One(_) => match self.waiting.pop_front() {
+                Some(SettledFrames::One(record)) => Some(*record),
                 _ => None,
             },
         }
@@ -129,11 +129,11 @@ impl FrameLog {
             chunks: Some(chunks.into()),
             ..FrameRecord::unknown(self.stream, number, Outcome::Open)
         };
-        let open = Open {
+        let open = OpenFrame {
             record,
             base: None,
             holes: false,
-            state: State::Coming,
+            state: FrameState::Coming,
         };
         self.open.insert(number.0, open);
     }
@@ -152,7 +152,7 @@ impl FrameLog {
             let within = self.joined_within == Some(first);
             let open = self.open.get(&first);
             let lost = match open.map(|open| open.state) {
-                Some(state) => state == State::GivenUp,
+                Some(state) => state == FrameState::GivenUp,
                 None => true,
             };
             first + u64::from(within && lost)
@@ -262,7 +262,7 @@ impl FrameLog {
         let Some(open) = self.open.get(&number) else {
             return true;
         };
-        if open.state == State::Coming && !forced {
+        if open.state == FrameState::Coming && !forced {
             return false;
         }
         let (record, reached) = self.judged(number, open, self.reached, knowledge);
@@ -273,7 +273,7 @@ impl FrameLog {
         }
         self.tally.record(&record);
         settled_one(&record);
-        self.put(Settled::One(Box::new(record)));
+        self.put(SettledFrames::One(Box::new(record)));
         true
     }
 
@@ -281,11 +281,11 @@ impl FrameLog {
         if !run.is_empty() {
             self.tally.record_absent(run.end - run.start, outcome);
             let start = run.start.max(run.end.saturating_sub(MAX_RUN));
-            self.put(Settled::Absent(start..run.end, outcome));
+            self.put(SettledFrames::Absent(start..run.end, outcome));
         }
     }
 
-    fn put(&mut self, settled: Settled) {
+    fn put(&mut self, settled: SettledFrames) {
         self.waiting.push_back(settled);
         if self.waiting.len() > MAX_WAITING {
             self.waiting.pop_front();
@@ -293,7 +293,7 @@ impl FrameLog {
     }
 }
 
-impl Open {
+impl OpenFrame {
     fn chunks(&self) -> u64 {
         self.record.chunks.unwrap_or(0).into()
     }

@@ -21,12 +21,12 @@ pub(crate) struct LossPatternMeter {
     lost_run: u64,
     /// Packets received since the last lost one; `None` before the first loss.
     received_since: Option<u64>,
-    burst: Burst,
+    burst: LossBurst,
 }
 
 /// A burst so far. It counts once a second packet is lost.
 #[derive(Clone, Copy, Debug, Default)]
-struct Burst {
+struct LossBurst {
     packets: u64,
     lost: u64,
 }
@@ -103,7 +103,7 @@ impl LossPatternMeter {
         let since = self.received_since.replace(0).unwrap_or(u64::MAX);
         if since >= Bursts::GMIN {
             self.close_burst();
-            self.burst = Burst {
+            self.burst = LossBurst {
                 packets: count,
                 lost: count,
             };
@@ -142,7 +142,7 @@ impl LossPatternMeter {
     }
 
     fn close_burst(&mut self) {
-        let Burst { packets, lost } = std::mem::take(&mut self.burst);
+        let LossBurst { packets, lost } = std::mem::take(&mut self.burst);
         // A single lost packet is no burst:
         // https://www.rfc-editor.org/rfc/rfc3611#section-4.7.2.
         if lost > 1 {

@@ -66,13 +66,13 @@ impl Joiner {
         loop {
             let bytes = self.bytes.get(begin..).unwrap_or_default();
             let end = match self.scanner.scan(bytes) {
-                Scan::More if bytes.len() <= MAX_FRAME_BYTES => break,
-                Scan::More | Scan::Wrong => {
+                Scanned::More if bytes.len() <= MAX_FRAME_BYTES => break,
+                Scanned::More | Scanned::Wrong => {
                     joined.push(Joined::Broken);
                     self.reset();
                     return joined;
                 }
-                Scan::End(end) => end,
+                Scanned::End(end) => end,
             };
             let jpeg = if joined.is_empty() {
                 // The JPEG may be large, and the rest is not.
@@ -161,7 +161,7 @@ struct Scanner {
     newest: Option<Marker>,
 }
 
-enum Scan {
+enum Scanned {
     /// The JPEG continues beyond these bytes.
     More,
     /// The JPEG ends here, by its own marker or because another one begins.
@@ -172,13 +172,13 @@ enum Scan {
 
 impl Scanner {
     /// Scans as far as the bytes allow.
-    fn scan(&mut self, bytes: &[u8]) -> Scan {
+    fn scan(&mut self, bytes: &[u8]) -> Scanned {
         while let Some(marker) = self.markers.next(bytes) {
             match marker.code {
-                EOI => return Scan::End(marker.end),
+                EOI => return Scanned::End(marker.end),
                 // Its own start of image, which may be doubled.
                 SOI if marker.end <= 2 * ALONE => {}
-                SOI => return Scan::End(marker.end - ALONE),
+                SOI => return Scanned::End(marker.end - ALONE),
                 RST0..=RST7 if self.in_scan => {
                     // The first may have any number; each further one is one higher.
                     let next = |newest: Marker| RST0 + (newest.code - RST0 + 1) % 8;
@@ -186,19 +186,19 @@ impl Scanner {
                         .newest
                         .is_some_and(|newest| next(newest) != marker.code)
                     {
-                        return Scan::Wrong;
+                        return Scanned::Wrong;
                     }
                     self.newest = Some(marker);
                     self.restarts += 1;
                 }
-                code if self.in_scan && is_reserved(code) => return Scan::Wrong,
+                code if self.in_scan && is_reserved(code) => return Scanned::Wrong,
                 code => {
                     self.in_scan = code == SOS;
                     (self.restarts, self.newest) = (0, None);
                 }
             }
         }
-        Scan::More
+        Scanned::More
     }
 
     /// Checks a JPEG that has ended. The numbers of restart markers reveal data missing between

@@ -54,7 +54,7 @@ pub const NO_COUNT: u16 = 0x3fff;
 
 /// What all fragments of a frame have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct JpegKind {
     /// How chroma is sampled.
     pub sampling: Sampling,
     /// Minimum coded units between restart markers; `None` if the frame has no markers.
@@ -79,7 +79,7 @@ pub enum Sampling {
 
 /// Restart intervals in a fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk {
+pub struct RestartSpan {
     /// Whether the fragment begins with an interval.
     pub first: bool,
     /// Whether it ends with one.
@@ -92,11 +92,11 @@ pub struct Chunk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'a> {
     /// What the fragments of its frame have in common.
-    pub kind: Kind,
+    pub kind: JpegKind,
     /// Offset of its data in the scan, in bytes; 24 bits.
     pub offset: u32,
     /// The restart intervals in this fragment, if `kind` has any.
-    pub chunk: Option<Chunk>,
+    pub chunk: Option<RestartSpan>,
     /// The tables, in the first fragment of a frame with a Q of [`FIRST_SENT_Q`] or above; empty if
     /// an earlier frame carried them.
     pub tables: Option<TableBytes<'a>>,
@@ -150,7 +150,7 @@ impl<'a> Fragment<'a> {
             let bits = u16::from_be_bytes([c1, c0]);
             // Some senders include the header and no restart markers.
             interval = Some(u16::from_be_bytes([i1, i0])).filter(|interval| *interval > 0);
-            chunk = interval.map(|_| Chunk {
+            chunk = interval.map(|_| RestartSpan {
                 first: bits & FIRST != 0,
                 last: bits & LAST != 0,
                 count: bits & NO_COUNT,
@@ -168,7 +168,7 @@ impl<'a> Fragment<'a> {
             rest = data;
         }
         Ok(Self {
-            kind: Kind {
+            kind: JpegKind {
                 sampling,
                 interval,
                 q,
@@ -191,7 +191,7 @@ impl<'a> Fragment<'a> {
 
     /// Appends the payload to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let Kind {
+        let JpegKind {
             sampling,
             interval,
             q,
@@ -206,7 +206,7 @@ impl<'a> Fragment<'a> {
         let [_, o2, o1, o0] = self.offset.to_be_bytes();
         out.extend([0, o2, o1, o0, base | restarts, q, width, height]);
         if let Some(interval) = interval {
-            let chunk = self.chunk.unwrap_or(Chunk::UNDIVIDED);
+            let chunk = self.chunk.unwrap_or(RestartSpan::UNDIVIDED);
             let flags = if chunk.first { FIRST } else { 0 } | if chunk.last { LAST } else { 0 };
             out.extend(interval.to_be_bytes());
             out.extend((flags | chunk.count & NO_COUNT).to_be_bytes());
@@ -220,7 +220,7 @@ impl<'a> Fragment<'a> {
     }
 }
 
-impl Chunk {
+impl RestartSpan {
     /// Fragments that are of use only together.
     pub const UNDIVIDED: Self = Self {
         first: true,

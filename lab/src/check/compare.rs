@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use framegram_common::stats::{Account, ChannelAccount, Outcome};
 
-use super::expected::{ChannelPackets, Expected, LoggedFrame};
+use super::expected::{ChannelPackets, ExpectedStream, LoggedFrame};
 use super::report::{CheckedFrame, CheckedReport, CheckedTimeline};
 
 /// A figure, measured and injected.
@@ -30,7 +30,7 @@ impl Comparison {
     /// Compares one stream.
     pub(super) fn of_stream(
         account: &Account,
-        expected: &Expected,
+        expected: &ExpectedStream,
         report: &CheckedReport,
     ) -> Self {
         let mut all = Self::default();
@@ -85,7 +85,7 @@ impl Comparison {
     fn compare_packets(
         &mut self,
         account: &Account,
-        expected: &Expected,
+        expected: &ExpectedStream,
         blind: bool,
         shared: bool,
     ) {
@@ -148,7 +148,7 @@ impl Comparison {
     fn compare_frames(
         &mut self,
         account: &Account,
-        expected: &Expected,
+        expected: &ExpectedStream,
         timeline: &CheckedTimeline,
     ) {
         let own = timeline.lossy_frames.iter();

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
 
 use crate::impair::LoggedChunk;
-use framegram_common::stats::{Account, Arrived};
+use framegram_common::stats::{Account, AccountPacket};
 use framegram_common::wire::native::Channel;
 
 use super::events::{CopyEvent, CopyFate, Sides};
 
 /// Expected counts of one stream, over the viewer's range of packets.
 #[derive(Debug)]
-pub(super) struct Expected {
+pub(super) struct ExpectedStream {
     /// Packets by channel, in the order of [`Channel::ALL`].
     pub(super) packets: [ChannelPackets; 3],
     /// Number of corrupt datagrams. The range is wider than one value if some
@@ -68,7 +68,7 @@ struct LoggedPacket {
 
 type Numbered = BTreeMap<u64, LoggedPacket>;
 
-impl Expected {
+impl ExpectedStream {
     /// Replays the events. `unnamed` datagrams of the viewer's log may be corrupt
     /// packets of this stream.
     pub(super) fn new(sides: &Sides, account: &Account, unnamed: u64) -> Self {
@@ -238,12 +238,12 @@ impl ViewerSpan {
     /// The window in the sender's log, whose clock may differ: from the packet
     /// that arrived first to the one that arrived last.
     fn by_packets(events: &[CopyEvent], account: &Account) -> Self {
-        let is_it = |arrived: &Arrived, event: &CopyEvent| {
+        let is_it = |arrived: &AccountPacket, event: &CopyEvent| {
             let same = event.channel.name() == arrived.channel && event.number == arrived.number;
             same && event.kind == CopyFate::Intact
         };
-        let first = |arrived: &Arrived| events.iter().position(|event| is_it(arrived, event));
-        let last = |arrived: &Arrived| events.iter().rposition(|event| is_it(arrived, event));
+        let first = |arrived: &AccountPacket| events.iter().position(|event| is_it(arrived, event));
+        let last = |arrived: &AccountPacket| events.iter().rposition(|event| is_it(arrived, event));
         let closed = account.closed.as_ref();
         let closed = closed.and_then(|it| if it.again { last(it) } else { first(it) });
         Self {

@@ -8,7 +8,7 @@ use super::Impairment;
 
 /// What happens to one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Decision {
+pub struct LinkDecision {
     /// Why no copy arrives.
     pub dropped: Option<Drop>,
     /// Number of intact copies that arrive.
@@ -85,15 +85,15 @@ impl Judge {
     }
 
     /// Decides about a datagram of `len` bytes.
-    pub(super) fn judge(&mut self, len: usize, now: Duration) -> Decision {
+    pub(super) fn judge(&mut self, len: usize, now: Duration) -> LinkDecision {
         if let Some(drop) = self.drop(len, now) {
-            return Decision {
+            return LinkDecision {
                 dropped: Some(drop),
-                ..Decision::default()
+                ..LinkDecision::default()
             };
         }
         let departs = self.depart(len, now);
-        let mut decision = Decision::default();
+        let mut decision = LinkDecision::default();
         let copies = if self.chance(self.impairment.duplicate) {
             2
         } else {

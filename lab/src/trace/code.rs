@@ -1,6 +1,6 @@
 //! Serializes entries as differences.
 
-use super::{Body, ChunkPlace, Content, Counts, Entry};
+use super::{ChunkPlace, DatagramContent, Entry, PacketBody, TracedCounts};
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::wire::native::MAX_CHUNKS;
 
@@ -13,7 +13,7 @@ pub(super) struct CodeState {
     numbers: [u64; 3],
     /// The last chunk sent for the first time, and the last retransmitted one.
     places: [ChunkPlace; 2],
-    counts: Counts,
+    counts: TracedCounts,
     frame: u64,
     sequence: u16,
     timestamp: u32,
@@ -60,9 +60,9 @@ impl CodeState {
         }
     }
 
-    fn step_content(&mut self, content: &mut Content, step: Direction) {
+    fn step_content(&mut self, content: &mut DatagramContent, step: Direction) {
         match content {
-            Content::Native { number, sent, body } => {
+            DatagramContent::Native { number, sent, body } => {
                 step.wide(number, &mut self.numbers[body.channel() as usize]);
                 // The transit time varies less than the send time.
                 let mut transit = match step {
@@ -75,15 +75,18 @@ impl CodeState {
                     Direction::Add => self.at.wrapping_sub(transit),
                 };
                 match body {
-                    Body::Chunk(place) => step.place(place, &mut self.places[0]),
-                    Body::Retransmission(place) => step.place(place, &mut self.places[1]),
-                    Body::SenderReport(counts) | Body::SenderBye(counts) => {
+                    PacketBody::Chunk(place) => step.place(place, &mut self.places[0]),
+                    PacketBody::Retransmission(place) => step.place(place, &mut self.places[1]),
+                    PacketBody::SenderReport(counts) | PacketBody::SenderBye(counts) => {
                         step.counts(counts, &mut self.counts);
                     }
-                    Body::Parity | Body::Tables | Body::Echo { .. } | Body::Proof => {}
+                    PacketBody::Parity
+                    | PacketBody::Tables
+                    | PacketBody::Echo { .. }
+                    | PacketBody::Proof => {}
                 }
             }
-            Content::Rtp {
+            DatagramContent::Rtp {
                 sequence,
                 timestamp,
                 ..
@@ -91,7 +94,7 @@ impl CodeState {
                 step.short(sequence, &mut self.sequence);
                 step.narrow(timestamp, &mut self.timestamp);
             }
-            Content::Other => {}
+            DatagramContent::Other => {}
         }
     }
 }
@@ -105,7 +108,7 @@ impl Direction {
         self.wide(&mut place.captured, &mut last.captured);
     }
 
-    fn counts(self, counts: &mut Counts, last: &mut Counts) {
+    fn counts(self, counts: &mut TracedCounts, last: &mut TracedCounts) {
         let packets = counts.packets.iter_mut().zip(&mut last.packets);
         packets.for_each(|(count, last)| self.wide(count, last));
         self.wide(&mut counts.frames_captured, &mut last.frames_captured);
@@ -156,10 +159,10 @@ fn is_sensible(entry: &Entry) -> bool {
     let Entry::Datagram(datagram) = entry else {
         return true;
     };
-    let Content::Native { body, .. } = &datagram.content else {
+    let DatagramContent::Native { body, .. } = &datagram.content else {
         return true;
     };
-    let (Body::Chunk(place) | Body::Retransmission(place)) = body else {
+    let (PacketBody::Chunk(place) | PacketBody::Retransmission(place)) = body else {
         return true;
     };
     (1..=MAX_FRAME_BYTES).contains(&(place.frame_len as usize))

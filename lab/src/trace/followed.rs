@@ -14,7 +14,7 @@ use framegram_common::wire::native::{
 use framegram_common::wire::{Format, rtp};
 
 use super::open::Kept;
-use super::{Body, ChunkPlace, Content, Counts, Disposition};
+use super::{ChunkPlace, DatagramContent, Disposition, PacketBody, TracedCounts};
 
 /// The stream that is followed.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl Followed {
         datagram: &[u8],
         verdict: Option<Verdict>,
         now: Duration,
-    ) -> (Disposition, Content) {
-        let other = |disposition| (disposition, Content::Other);
+    ) -> (Disposition, DatagramContent) {
+        let other = |disposition| (disposition, DatagramContent::Other);
         match (verdict, self.format) {
             (Some(verdict), _) => self.judged(datagram, verdict, now),
             (None, Format::Rtp) if Format::of(datagram) != Some(Format::Rtp) => {
@@ -65,7 +65,7 @@ impl Followed {
             (None, Format::Rtp) if rtp::is_control(datagram) => other(Disposition::Received),
             (None, Format::Rtp) => match rtp::Packet::decode(datagram) {
                 Ok(packet) if u64::from(packet.source) == self.number => {
-                    let content = Content::Rtp {
+                    let content = DatagramContent::Rtp {
                         sequence: packet.sequence,
                         timestamp: packet.timestamp,
                         marker: packet.marker,
@@ -82,11 +82,11 @@ impl Followed {
 
     /// Classifies a datagram that arrived before the stream was followed; `None`
     /// if it may belong to another stream.
-    pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Disposition, Content)> {
+    pub(super) fn claim(&mut self, kept: &Kept) -> Option<(Disposition, DatagramContent)> {
         let own = kept.from == self.from;
         match Packet::decode(&kept.datagram) {
             Ok((header, _)) if u64::from(header.stream) != self.number => None,
-            Ok(_) if !own => Some((Disposition::Foreign, Content::Other)),
+            Ok(_) if !own => Some((Disposition::Foreign, DatagramContent::Other)),
             Ok((header, _)) => {
                 let header = self.extend(header, kept.arrival);
                 let verdict = match self.numbers[header.channel as usize].insert(header.number) {
@@ -96,7 +96,7 @@ impl Followed {
                 };
                 Some(self.judged(&kept.datagram, verdict, kept.arrival))
             }
-            Err(_) => Some((Disposition::Malformed, Content::Other)),
+            Err(_) => Some((Disposition::Malformed, DatagramContent::Other)),
         }
     }
 
@@ -105,14 +105,14 @@ impl Followed {
         datagram: &[u8],
         verdict: Verdict,
         now: Duration,
-    ) -> (Disposition, Content) {
+    ) -> (Disposition, DatagramContent) {
         let disposition = match verdict {
             Verdict::Received => Disposition::Received,
             Verdict::Duplicate => Disposition::Duplicate,
             Verdict::Corrupt => Disposition::Corrupt,
-            Verdict::Foreign => return (Disposition::Foreign, Content::Other),
-            Verdict::Malformed => return (Disposition::Malformed, Content::Other),
-            Verdict::Open => return (of_no_stream(datagram), Content::Other),
+            Verdict::Foreign => return (Disposition::Foreign, DatagramContent::Other),
+            Verdict::Malformed => return (Disposition::Malformed, DatagramContent::Other),
+            Verdict::Open => return (of_no_stream(datagram), DatagramContent::Other),
         };
         let content = match Packet::decode(datagram) {
             Ok((header, packet)) => {
@@ -121,7 +121,7 @@ impl Followed {
                 self.numbers[header.channel as usize].insert(header.number);
                 self.content(&header, &packet, now)
             }
-            Err(_) => Content::Other,
+            Err(_) => DatagramContent::Other,
         };
         (disposition, content)
     }
@@ -135,21 +135,23 @@ impl Followed {
         header.extend(&Expected { numbers, sent })
     }
 
-    fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> Content {
+    fn content(&mut self, header: &Header, packet: &Packet<'_>, now: Duration) -> DatagramContent {
         let body = match packet {
-            Packet::Chunk(chunk) => Body::Chunk(self.place(chunk, header.sent)),
-            Packet::Retransmission(chunk) => Body::Retransmission(self.place(chunk, header.sent)),
-            Packet::Parity(_) => Body::Parity,
-            Packet::Tables(_) => Body::Tables,
-            Packet::SenderReport(totals) => Body::SenderReport(counts(totals)),
-            Packet::SenderBye(totals) => Body::SenderBye(counts(totals)),
+            Packet::Chunk(chunk) => PacketBody::Chunk(self.place(chunk, header.sent)),
+            Packet::Retransmission(chunk) => {
+                PacketBody::Retransmission(self.place(chunk, header.sent))
+            }
+            Packet::Parity(_) => PacketBody::Parity,
+            Packet::Tables(_) => PacketBody::Tables,
+            Packet::SenderReport(totals) => PacketBody::SenderReport(counts(totals)),
+            Packet::SenderBye(totals) => PacketBody::SenderBye(counts(totals)),
             Packet::Echo(reply) => {
                 let away = (micros(now) as u32).wrapping_sub(reply.report_sent);
                 let held = (header.sent as u32).wrapping_sub(reply.report_received as u32);
                 let rtt = away.saturating_sub(held).into();
-                Body::Echo { rtt }
+                PacketBody::Echo { rtt }
             }
-            Packet::PathResponse(_) => Body::Proof,
+            Packet::PathResponse(_) => PacketBody::Proof,
             // Not part of a stream.
             Packet::Challenge(_)
             | Packet::Reject(_)
@@ -159,7 +161,7 @@ impl Followed {
             | Packet::Connect(_)
             | Packet::ReceiverBye(_)
             | Packet::PathChallenge(_)
-            | Packet::ArrivalReport(_) => return Content::Other,
+            | Packet::ArrivalReport(_) => return DatagramContent::Other,
         };
         native(header, body)
     }
@@ -198,16 +200,16 @@ pub(super) fn of_no_stream(datagram: &[u8]) -> Disposition {
     }
 }
 
-fn native(header: &Header, body: Body) -> Content {
-    Content::Native {
+fn native(header: &Header, body: PacketBody) -> DatagramContent {
+    DatagramContent::Native {
         number: header.number.0,
         sent: header.sent,
         body,
     }
 }
 
-fn counts(totals: &native::SenderReport) -> Counts {
-    Counts {
+fn counts(totals: &native::SenderReport) -> TracedCounts {
+    TracedCounts {
         frames_captured: totals.frames_captured,
         frames_sent: totals.frames_sent,
         packets: [totals.media, totals.repair, totals.control],

@@ -12,7 +12,7 @@ use super::block::{self, BLOCK_HEAD, HEAD};
 use super::code::CodeState;
 use super::followed::{self, Followed};
 use super::open::{Kept, OpenDatagrams};
-use super::{Content, Datagram, Disposition, Entry, MAX_BLOCK, Why};
+use super::{Datagram, DatagramContent, Disposition, Entry, MAX_BLOCK, Why};
 
 /// Records a trace. Inputs are `record_*`; the output is
 /// [`Recorder::poll_block`], which the caller drains after each input. It does no
@@ -108,14 +108,14 @@ impl Recorder {
         }
         let (disposition, content) = match &mut self.followed {
             Some(followed) => followed.classify(from, datagram, verdict, now),
-            None => (followed::of_no_stream(datagram), Content::Other),
+            None => (followed::of_no_stream(datagram), DatagramContent::Other),
         };
         self.put_datagram(datagram.len(), disposition, content, now);
     }
 
     /// Records a datagram of `len` bytes from an address that is not allowed.
     pub fn record_foreign(&mut self, len: usize, now: Duration) {
-        self.put_datagram(len, Disposition::Foreign, Content::Other, now);
+        self.put_datagram(len, Disposition::Foreign, DatagramContent::Other, now);
     }
 
     /// Records the kernel's count of datagrams dropped in the socket buffer.
@@ -175,7 +175,7 @@ impl Recorder {
         self.put_datagram(
             kept.datagram.len(),
             disposition,
-            Content::Other,
+            DatagramContent::Other,
             kept.arrival,
         );
     }
@@ -184,7 +184,7 @@ impl Recorder {
         &mut self,
         len: usize,
         disposition: Disposition,
-        content: Content,
+        content: DatagramContent,
         now: Duration,
     ) {
         let arrival = micros(now);

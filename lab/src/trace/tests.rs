@@ -13,17 +13,17 @@ const MEDIA: ChunkPlace = ChunkPlace {
     captured: 1_000_000,
 };
 
-pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: Body, len: u32) -> Entry {
+pub(super) fn packet(arrival: u64, number: u64, sent: u64, body: PacketBody, len: u32) -> Entry {
     Entry::Datagram(Datagram {
         arrival,
         len,
         disposition: Disposition::Received,
-        content: Content::Native { number, sent, body },
+        content: DatagramContent::Native { number, sent, body },
     })
 }
 
 fn chunk(arrival: u64, number: u64, sent: u64, place: ChunkPlace) -> Entry {
-    packet(arrival, number, sent, Body::Chunk(place), 1_400)
+    packet(arrival, number, sent, PacketBody::Chunk(place), 1_400)
 }
 
 fn other(arrival: u64, len: u32, disposition: Disposition) -> Entry {
@@ -31,7 +31,7 @@ fn other(arrival: u64, len: u32, disposition: Disposition) -> Entry {
         arrival,
         len,
         disposition,
-        content: Content::Other,
+        content: DatagramContent::Other,
     })
 }
 
@@ -44,7 +44,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
         captured: 1_033_333,
         ..MEDIA
     };
-    let counts = Counts {
+    let counts = TracedCounts {
         frames_captured: 10,
         frames_sent: 9,
         packets: [27, 3, 2],
@@ -66,7 +66,7 @@ fn examples() -> Vec<(&'static str, Entry)> {
             arrival: 700_000,
             len: 1_400,
             disposition: Disposition::Received,
-            content: Content::Rtp {
+            content: DatagramContent::Rtp {
                 sequence,
                 timestamp: 3_000,
                 marker,
@@ -96,18 +96,33 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("chunk", chunk(535_100, 23, 1_033_400, next)),
         (
             "resent",
-            packet(541_000, 5, 1_039_000, Body::Retransmission(last), 1_366),
+            packet(
+                541_000,
+                5,
+                1_039_000,
+                PacketBody::Retransmission(last),
+                1_366,
+            ),
         ),
-        ("parity", packet(541_200, 6, 1_039_100, Body::Parity, 1_424)),
-        ("parity", packet(541_300, 7, 1_039_200, Body::Parity, 1_424)),
-        ("tables", packet(541_500, 0, 1_039_300, Body::Tables, 660)),
+        (
+            "parity",
+            packet(541_200, 6, 1_039_100, PacketBody::Parity, 1_424),
+        ),
+        (
+            "parity",
+            packet(541_300, 7, 1_039_200, PacketBody::Parity, 1_424),
+        ),
+        (
+            "tables",
+            packet(541_500, 0, 1_039_300, PacketBody::Tables, 660),
+        ),
         (
             "totals",
-            packet(541_600, 1, 1_039_400, Body::SenderReport(counts), 136),
+            packet(541_600, 1, 1_039_400, PacketBody::SenderReport(counts), 136),
         ),
         (
             "reply",
-            packet(541_700, 2, 1_039_500, Body::Echo { rtt: 412 }, 60),
+            packet(541_700, 2, 1_039_500, PacketBody::Echo { rtt: 412 }, 60),
         ),
         (
             "drops",
@@ -126,10 +141,13 @@ fn examples() -> Vec<(&'static str, Entry)> {
         ("other", other(541_900, 48, Disposition::Foreign)),
         ("rtp", rtp(9_000, false)),
         ("rtp", rtp(9_001, true)),
-        ("proof", packet(705_000, 3, 1_195_000, Body::Proof, 52)),
+        (
+            "proof",
+            packet(705_000, 3, 1_195_000, PacketBody::Proof, 52),
+        ),
         (
             "bye",
-            packet(710_000, 4, 1_200_000, Body::SenderBye(counts), 136),
+            packet(710_000, 4, 1_200_000, PacketBody::SenderBye(counts), 136),
         ),
         (
             "end",
@@ -257,8 +275,8 @@ fn any_place() -> impl Strategy<Value = ChunkPlace> {
         })
 }
 
-fn any_body() -> impl Strategy<Value = Body> {
-    let counts = (any::<[u64; 7]>(), any::<[u32; 3]>()).prop_map(|(counts, micros)| Counts {
+fn any_body() -> impl Strategy<Value = PacketBody> {
+    let counts = (any::<[u64; 7]>(), any::<[u32; 3]>()).prop_map(|(counts, micros)| TracedCounts {
         frames_captured: counts[0],
         frames_sent: counts[1],
         packets: [counts[2], counts[3], counts[4]],
@@ -269,14 +287,14 @@ fn any_body() -> impl Strategy<Value = Body> {
         spread: micros[2],
     });
     prop_oneof![
-        4 => any_place().prop_map(Body::Chunk),
-        2 => any_place().prop_map(Body::Retransmission),
-        2 => Just(Body::Parity),
-        1 => Just(Body::Tables),
-        1 => Just(Body::Proof),
-        1 => counts.clone().prop_map(Body::SenderReport),
-        1 => counts.prop_map(Body::SenderBye),
-        1 => any::<u64>().prop_map(|rtt| Body::Echo { rtt }),
+        4 => any_place().prop_map(PacketBody::Chunk),
+        2 => any_place().prop_map(PacketBody::Retransmission),
+        2 => Just(PacketBody::Parity),
+        1 => Just(PacketBody::Tables),
+        1 => Just(PacketBody::Proof),
+        1 => counts.clone().prop_map(PacketBody::SenderReport),
+        1 => counts.prop_map(PacketBody::SenderBye),
+        1 => any::<u64>().prop_map(|rtt| PacketBody::Echo { rtt }),
     ]
 }
 
@@ -297,7 +315,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 arrival,
                 len,
                 disposition: Disposition::Received,
-                content: Content::Rtp {
+                content: DatagramContent::Rtp {
                     sequence,
                     timestamp,
                     marker,

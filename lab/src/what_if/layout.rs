@@ -5,7 +5,7 @@ mod spans;
 use self::spans::{FrameSpan, place_frames};
 use super::slots::{Floor, PacketSlot, ReceivedPacket};
 use super::stream_index::StreamIndex;
-use crate::trace::Counts;
+use crate::trace::TracedCounts;
 
 /// A frame that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) struct FrameSent {
 pub(super) struct Layout {
     pub(super) frames: Vec<FrameSent>,
     pub(super) media: Vec<PacketSlot>,
-    pub(super) counts: Option<Counts>,
+    pub(super) counts: Option<TracedCounts>,
     /// Datagrams sent, and those lost, by packet numbers and sender reports; some
     /// cannot be assigned to a frame.
     pub(super) datagrams: (u64, u64),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use framegram_common::stats;
 
 use super::slots::ReceivedPacket;
-use crate::trace::{Body, ChunkPlace, Content, Counts, Datagram, Disposition};
+use crate::trace::{ChunkPlace, Datagram, DatagramContent, Disposition, PacketBody, TracedCounts};
 
 /// One stream while its trace is read.
 #[derive(Debug, Default)]
@@ -15,11 +15,11 @@ pub(super) struct StreamIndex {
     /// By frame number: a chunk that arrived when first sent, and the packet
     /// number of the frame's first chunk.
     pub(super) frames: BTreeMap<u64, (ChunkPlace, u64)>,
-    pub(super) counts: Option<Counts>,
+    pub(super) counts: Option<TracedCounts>,
     /// Whether the stream ended with a bye.
     pub(super) ended: bool,
     /// The first sender report: where the viewer joined, if it joined late.
-    joined: Option<Counts>,
+    joined: Option<TracedCounts>,
     /// Whether the viewer settled the first frame.
     first_settled: bool,
     pub(super) rtt: Option<u64>,
@@ -34,7 +34,7 @@ impl StreamIndex {
 
     /// Takes a datagram. Returns false if there are too many.
     pub(super) fn take(&mut self, datagram: &Datagram) -> bool {
-        let Content::Native { number, sent, body } = datagram.content else {
+        let DatagramContent::Native { number, sent, body } = datagram.content else {
             return true;
         };
         if self.len() >= MAX_HEARD || self.frames.len() >= MAX_FRAMES {
@@ -57,29 +57,30 @@ impl StreamIndex {
         };
         self.received[body.channel() as usize].push(received);
         match body {
-            Body::Chunk(place) if place.frame <= MAX_NUMBER => {
+            PacketBody::Chunk(place) if place.frame <= MAX_NUMBER => {
                 if let Some(base) = number.checked_sub(place.index.into()) {
                     self.frames.insert(place.frame, (place, base));
                 }
             }
-            Body::SenderReport(counts) | Body::SenderBye(counts) if is_nonsense(&counts) => {}
-            Body::SenderReport(counts) | Body::SenderBye(counts) => {
+            PacketBody::SenderReport(counts) | PacketBody::SenderBye(counts)
+                if is_nonsense(&counts) => {}
+            PacketBody::SenderReport(counts) | PacketBody::SenderBye(counts) => {
                 self.joined.get_or_insert(counts);
                 let newest = self.counts.get_or_insert(counts);
                 if counts.packets[2] >= newest.packets[2] {
                     *newest = counts;
                 }
-                self.ended |= matches!(body, Body::SenderBye(_));
+                self.ended |= matches!(body, PacketBody::SenderBye(_));
             }
-            Body::Echo { rtt } if rtt > MAX_RTT => {}
-            Body::Echo { rtt } => {
+            PacketBody::Echo { rtt } if rtt > MAX_RTT => {}
+            PacketBody::Echo { rtt } => {
                 self.rtt = Some(self.rtt.map_or(rtt, |least| least.min(rtt)));
             }
-            Body::Chunk(_)
-            | Body::Retransmission(_)
-            | Body::Parity
-            | Body::Tables
-            | Body::Proof => {}
+            PacketBody::Chunk(_)
+            | PacketBody::Retransmission(_)
+            | PacketBody::Parity
+            | PacketBody::Tables
+            | PacketBody::Proof => {}
         }
         true
     }
@@ -108,7 +109,7 @@ impl StreamIndex {
     /// report counts them.
     pub(super) fn numbers(&self, channel: usize) -> Range<u64> {
         let received = &self.received[channel];
-        let of = |counts: &Counts| counts.packets[channel];
+        let of = |counts: &TracedCounts| counts.packets[channel];
         let (first, joined) = (
             received.first().map(|received| received.number),
             self.joined.as_ref().map(of),
@@ -124,7 +125,7 @@ impl StreamIndex {
 }
 
 /// Whether the counts are implausible.
-fn is_nonsense(counts: &Counts) -> bool {
+fn is_nonsense(counts: &TracedCounts) -> bool {
     let [media, repair, control] = counts.packets;
     let all = [media, repair, control, counts.frames_sent];
     all.into_iter().any(|count| count > MAX_NUMBER)

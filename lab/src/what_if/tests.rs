@@ -12,7 +12,8 @@ use super::drive::sender_address;
 use super::*;
 use crate::impair::Impairment;
 use crate::trace::{
-    Body, ChunkPlace, Content, Datagram, Disposition, Entry, Recorder, TraceReader, Why, block,
+    ChunkPlace, Datagram, DatagramContent, Disposition, Entry, PacketBody, Recorder, TraceReader,
+    Why, block,
 };
 
 const USUAL: Setting = Setting {
@@ -337,10 +338,10 @@ fn a_trace_of_nonsense_takes_no_longer_than_others() {
             arrival: at,
             len: 578,
             disposition: Disposition::Received,
-            content: Content::Native {
+            content: DatagramContent::Native {
                 number: at << 30,
                 sent: 50,
-                body: Body::Chunk(place),
+                body: PacketBody::Chunk(place),
             },
         })
     };

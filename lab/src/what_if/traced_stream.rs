@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::layout::{self, FrameSent};
 use super::slots::{LossTimeline, PacketSlot};
 use super::stream_index::StreamIndex;
-use crate::trace::{Counts, Entry, TraceError, TraceReader, Why};
+use crate::trace::{Entry, TraceError, TraceReader, TracedCounts, Why};
 
 /// The stream with the most packets in a trace.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct TracedStream {
     /// Shortest RTT in the trace.
     pub rtt: Option<Duration>,
     /// The newest sender report.
-    pub counts: Option<Counts>,
+    pub counts: Option<TracedCounts>,
     /// Frames with a known outcome, and those shown complete.
     pub settled: (u64, u64),
     /// Datagrams sent, as far as known, and those lost or corrupt.

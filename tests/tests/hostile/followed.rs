@@ -3,7 +3,7 @@
 
 use framegram_common::receiver::{Config, Event};
 use framegram_common::wire::rtp::{self, SenderInfo};
-use framegram_common::wire::rtp_jpeg::{Fragment, Kind, Sampling};
+use framegram_common::wire::rtp_jpeg::{Fragment, JpegKind, Sampling};
 
 use super::*;
 
@@ -31,7 +31,7 @@ impl Camera {
     }
 
     pub(super) fn frame(&mut self, tag: u8) -> Vec<Vec<u8>> {
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::Half,
             interval: None,
             q: 60,
@@ -275,7 +275,7 @@ fn reports_go_only_to_addresses_that_sent_more_and_are_not_silent() {
     rtp::encode_sender(&camera.info(), "c", &mut report);
     // The smallest stream that is followed: two packets of one byte each.
     let fragments = |sequence: u16| {
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::Half,
             interval: None,
             q: 60,

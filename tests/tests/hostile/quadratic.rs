@@ -2,14 +2,14 @@
 //! requested from the allocator, so they need no clock.
 
 use framegram_common::wire::raw::{Joined, Joiner};
-use framegram_common::wire::rtp_jpeg::{Assembly, Fragment, Kind, Sampling};
+use framegram_common::wire::rtp_jpeg::{Assembly, Fragment, JpegKind, Sampling};
 
 use super::*;
 
 /// The end of the frame arrives first, then overlapping fragments, and never the first one.
 #[test]
 fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
-    let kind = Kind {
+    let kind = JpegKind {
         sampling: Sampling::Half,
         interval: None,
         q: 60,

@@ -16,21 +16,21 @@ use crate::subsampling::Subsampling;
 pub(super) const MAX_PLANES: usize = 3;
 
 /// libjpeg's compressor. It is reused for all images.
-pub(super) struct Native(NonNull<Handle>);
+pub(super) struct NativeCompressor(NonNull<Handle>);
 
 // SAFETY: one thread at a time uses the handle, through `&mut self`, and libjpeg-turbo does not tie
 // it to a thread.
-unsafe impl Send for Native {}
+unsafe impl Send for NativeCompressor {}
 
 /// Why there is no JPEG.
-pub(super) enum Refusal {
+pub(super) enum CompressError {
     /// It is longer than its buffer.
     Full,
     /// libjpeg-turbo's message.
     Refused(String),
 }
 
-impl Native {
+impl NativeCompressor {
     pub(super) fn new() -> Result<Self, CodecError> {
         // SAFETY: takes no pointers.
         let handle = NonNull::new(unsafe { framegram_compressor_new() });
@@ -44,9 +44,9 @@ impl Native {
     pub(super) fn compress(
         &mut self,
         image: &NativeImage<'_>,
-        tables: &Tables,
+        tables: &CodingTables,
         out: &mut [u8],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, CompressError> {
         let coding = Coding {
             steps: tables.steps,
             rounding: tables.rounding,
@@ -66,8 +66,8 @@ impl Native {
             )
         };
         match written {
-            0 => Err(Refusal::Refused(self.message())),
-            written => usize::try_from(written).map_err(|_| Refusal::Full),
+            0 => Err(CompressError::Refused(self.message())),
+            written => usize::try_from(written).map_err(|_| CompressError::Full),
         }
     }
 
@@ -80,7 +80,7 @@ impl Native {
     }
 }
 
-impl Drop for Native {
+impl Drop for NativeCompressor {
     fn drop(&mut self) {
         // SAFETY: the handle is valid and not used afterwards.
         unsafe { framegram_compressor_free(self.0.as_ptr()) }
@@ -88,7 +88,7 @@ impl Drop for Native {
 }
 
 /// Rows of samples: their bytes, and the samples in a row.
-pub(super) type Rows<'a> = (&'a [u8], usize);
+pub(super) type PlaneRows<'a> = (&'a [u8], usize);
 
 /// An image in the layout of `native/compressor.c`.
 #[repr(C)]
@@ -125,7 +125,7 @@ impl<'a> NativeImage<'a> {
     pub(super) fn planes(
         size: (usize, usize),
         subsampling: Subsampling,
-        planes: &[Rows<'a>],
+        planes: &[PlaneRows<'a>],
     ) -> Self {
         let components = if subsampling == Subsampling::Gray {
             1
@@ -136,7 +136,11 @@ impl<'a> NativeImage<'a> {
         Self::new(size, subsampling, planes)
     }
 
-    fn new((width, height): (usize, usize), subsampling: Subsampling, planes: &[Rows<'a>]) -> Self {
+    fn new(
+        (width, height): (usize, usize),
+        subsampling: Subsampling,
+        planes: &[PlaneRows<'a>],
+    ) -> Self {
         let (across, down) = match subsampling {
             Subsampling::Gray => (1, 1),
             _ => subsampling.step(),
@@ -169,7 +173,7 @@ impl<'a> NativeImage<'a> {
 }
 
 /// The parameters that stay from image to image.
-pub(super) struct Tables {
+pub(super) struct CodingTables {
     pub(super) steps: Steps,
     /// Rounding offset of coefficients other than DC, in percent of a step, at most 50. Less than
     /// 50 makes a dead zone.
@@ -178,7 +182,7 @@ pub(super) struct Tables {
     pub(super) restart_interval: u16,
 }
 
-/// [`Tables`] in the layout of `native/compressor.c`.
+/// [`CodingTables`] in the layout of `native/compressor.c`.
 #[repr(C)]
 struct Coding {
     steps: Steps,

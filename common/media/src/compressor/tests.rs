@@ -76,7 +76,7 @@ fn refuses_an_image_that_does_not_fit_and_encodes_the_next_one() {
         let written = compressor
             .native
             .compress(&native, &compressor.tables, &mut short);
-        assert!(matches!(written, Err(Refusal::Full)), "{len}");
+        assert!(matches!(written, Err(CompressError::Full)), "{len}");
     }
     assert_eq!(compressor.compress(&image, 90).unwrap(), jpeg);
 }

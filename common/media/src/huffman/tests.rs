@@ -95,7 +95,7 @@ fn every_symbol_has_a_code_and_none_is_all_ones() {
 
 #[test]
 fn counts_symbols_sooner_in_a_new_scene() {
-    let mut state = State::default();
+    let mut state = TableState::default();
     let due: Vec<_> = (0..250).filter(|_| state.is_due(1_000)).collect();
     assert_eq!(due, [0, 100, 200]);
     let due: Vec<_> = (0..120).filter(|_| state.is_due(1_400)).collect();

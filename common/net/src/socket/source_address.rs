@@ -70,12 +70,12 @@ impl SourceAddresses {
 
 /// A source address as ancillary data of a datagram.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
+pub(super) enum SourceControl {
     V4(libc::in_pktinfo),
     V6(libc::in6_pktinfo),
 }
 
-impl Source {
+impl SourceControl {
     /// `address` for a socket of its family or for an IPv6 socket.
     pub(super) fn new(address: IpAddr, v6_socket: bool) -> Self {
         match address {

@@ -9,17 +9,17 @@ use super::SILENCE;
 pub(super) const MAX_SOURCES: usize = 128;
 
 #[derive(Debug, Default)]
-pub(super) struct Sources(Vec<Source>);
+pub(super) struct SrtpSources(Vec<SrtpSource>);
 
 #[derive(Debug)]
-struct Source {
+struct SrtpSource {
     number: u32,
     /// Times of the last packet taken and of the last RTP packet.
     taken: Duration,
     media: Option<Duration>,
 }
 
-impl Sources {
+impl SrtpSources {
     pub(super) fn contains(&self, number: u32) -> bool {
         self.0.iter().any(|source| source.number == number)
     }
@@ -45,7 +45,7 @@ impl Sources {
         let silent = places.min_by_key(|(_, source)| source.taken);
         let silent = silent.filter(|_| full).map(|(place, _)| place);
         let forgotten = silent.map(|place| self.0.swap_remove(place).number);
-        self.0.push(Source {
+        self.0.push(SrtpSource {
             number,
             taken: now,
             media,
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn forgets_the_source_silent_for_longest() {
-        let mut sources = Sources::default();
+        let mut sources = SrtpSources::default();
         let at = Duration::from_secs;
         for number in 0..MAX_SOURCES as u32 {
             assert_eq!(sources.record(number, true, at(number.into())), None);

@@ -6,7 +6,7 @@ use framegram_common::wire::native::NO_DESTINATION;
 
 use super::*;
 use crate::handshake::{self, Asking, Ephemerals, Psk};
-use crate::keys::{Origin, StartKeys};
+use crate::keys::{PacketOrigin, StartKeys};
 
 const VECTORS: &str = "../vectors/sealed-v1.txt";
 
@@ -51,10 +51,10 @@ fn made() -> String {
     let session = agreed.keys(salt);
     for suite in Suite::ALL {
         line("cipher", suite.name());
-        let sender = Origin::Sender { destination: 2 };
+        let sender = PacketOrigin::Sender { destination: 2 };
         let (viewer, connecting) = (
-            Origin::Viewer { viewer: VIEWER },
-            Origin::Connecting { viewer: VIEWER },
+            PacketOrigin::Viewer { viewer: VIEWER },
+            PacketOrigin::Connecting { viewer: VIEWER },
         );
         for (name, keys, origin, channel) in [
             ("sender-media", &keys, sender, Channel::Media),

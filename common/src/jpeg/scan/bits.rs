@@ -5,7 +5,7 @@ use super::tables::Codes;
 use crate::jpeg::markers::{Markers, RST0, RST7};
 
 /// The bits of a scan. After the last byte before a marker, it yields ones.
-pub(super) struct Bits<'a> {
+pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The next bits, the first of them highest.
@@ -15,7 +15,7 @@ pub(super) struct Bits<'a> {
     beyond: u32,
 }
 
-impl<'a> Bits<'a> {
+impl<'a> BitReader<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self {
             bytes,

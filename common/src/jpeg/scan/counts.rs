@@ -1,7 +1,7 @@
 //! How often each symbol stands in a JPEG: what Huffman tables are made from.
 
-use super::bits::Bits;
-use super::tables::{Codes, Tables};
+use super::bits::BitReader;
+use super::tables::{Codes, ScanTables};
 use crate::jpeg::markers::{DHT, Markers, SOS};
 use crate::jpeg::{JpegHeader, Process};
 
@@ -17,7 +17,7 @@ pub struct SymbolCounts {
 }
 
 /// A block's tables with their numbers.
-struct Block<'a> {
+struct CountedBlock<'a> {
     dc: (&'a Codes, usize),
     ac: (&'a Codes, usize),
 }
@@ -35,7 +35,7 @@ impl SymbolCounts {
             dc: [[0; 256]; 2],
             ac: [[0; 256]; 2],
         };
-        let mut bits = Bits::new(jpeg, header.len);
+        let mut bits = BitReader::new(jpeg, header.len);
         let interval = u32::from(header.restart_interval);
         for number in 0..header.mcu_count() {
             if let Some(restarts @ 1..) = number.checked_div(interval)
@@ -52,7 +52,7 @@ impl SymbolCounts {
         Some(counts)
     }
 
-    fn count(&mut self, bits: &mut Bits<'_>, block: &Block<'_>) -> Option<()> {
+    fn count(&mut self, bits: &mut BitReader<'_>, block: &CountedBlock<'_>) -> Option<()> {
         let (codes, table) = block.dc;
         let size = bits.symbol(codes)?;
         self.dc[table][usize::from(size)] += 1;
@@ -74,8 +74,8 @@ impl SymbolCounts {
 }
 
 /// The tables that stand before the scan.
-fn read_tables(jpeg: &[u8]) -> Option<Tables> {
-    let mut tables = Tables::standard();
+fn read_tables(jpeg: &[u8]) -> Option<ScanTables> {
+    let mut tables = ScanTables::standard();
     let mut markers = Markers::default();
     while let Some(marker) = markers.next(jpeg) {
         match marker.code {
@@ -88,7 +88,7 @@ fn read_tables(jpeg: &[u8]) -> Option<Tables> {
 }
 
 /// The blocks of a minimum coded unit.
-fn unit<'a>(header: &JpegHeader, tables: &'a Tables) -> Option<Vec<Block<'a>>> {
+fn unit<'a>(header: &JpegHeader, tables: &'a ScanTables) -> Option<Vec<CountedBlock<'a>>> {
     let mut unit = Vec::new();
     for component in &header.components {
         let count = match header.components.len() {
@@ -98,7 +98,7 @@ fn unit<'a>(header: &JpegHeader, tables: &'a Tables) -> Option<Vec<Block<'a>>> {
         for _ in 0..count {
             let (dc, ac) = (component.dc_table, component.ac_table);
             (dc < 2 && ac < 2).then_some(())?;
-            unit.push(Block {
+            unit.push(CountedBlock {
                 dc: (tables.dc(dc)?, dc.into()),
                 ac: (tables.ac(ac)?, ac.into()),
             });

@@ -1,12 +1,12 @@
 //! Progressive coding of AC coefficients (T.81, G.1.2).
 
-use super::bits::Bits;
+use super::bits::BitReader;
 use super::read_symbol;
 use super::tables::Codes;
 
 /// The AC coefficients of a block in a progressive scan.
 pub(super) struct Spectrum<'r, 'j> {
-    pub(super) bits: &'r mut Bits<'j>,
+    pub(super) bits: &'r mut BitReader<'j>,
     pub(super) ac: &'r Codes,
     pub(super) run: &'r mut u32,
     pub(super) is_sound: &'r mut bool,

@@ -43,13 +43,13 @@ impl Codes {
 
 /// Tables by number.
 #[derive(Debug, Default)]
-pub(super) struct Tables {
+pub(super) struct ScanTables {
     dc: [Option<Codes>; 4],
     ac: [Option<Codes>; 4],
     divisors: [Option<[i32; 64]>; 4],
 }
 
-impl Tables {
+impl ScanTables {
     /// The tables that a JPEG without Huffman tables implies. Many cameras omit them.
     pub(super) fn standard() -> Self {
         let mut tables = Self::default();

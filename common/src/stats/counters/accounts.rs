@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Arrival, Counters};
-use crate::stats::{Account, Arrived, ChannelAccount};
+use crate::stats::{Account, AccountPacket, ChannelAccount};
 use crate::wire::native::{Channel, Header};
 
 /// Period over which packets of the stream were counted.
@@ -48,7 +48,7 @@ impl Counters {
                 reordered: numbers.reordered(),
             }
         });
-        let arrived = |(header, again): (Header, bool)| Arrived {
+        let arrived = |(header, again): (Header, bool)| AccountPacket {
             channel: header.channel.name().to_owned(),
             number: header.number.0,
             again,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FrameLog, FrameRecord, State};
+use super::{FrameLog, FrameRecord, FrameState};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
 use crate::stats::outcome::Outcome;
@@ -60,7 +60,7 @@ impl FrameLog {
         };
         *all = next(*all);
         *own = next((*own).into()) as u32;
-        if let State::Told(outcome) = &mut open.state
+        if let FrameState::Told(outcome) = &mut open.state
             && outcome.is_intact()
         {
             *outcome = intact(record);
@@ -86,17 +86,17 @@ impl FrameLog {
         self.complete(number, now);
         self.joined_within.take_if(|within| *within == number.0);
         if let Some(open) = self.open.get_mut(&number.0)
-            && matches!(open.state, State::Coming | State::GivenUp)
+            && matches!(open.state, FrameState::Coming | FrameState::GivenUp)
             && !open.holes
         {
-            open.state = State::Told(Outcome::Late);
+            open.state = FrameState::Told(Outcome::Late);
         }
     }
 
     /// Records that all chunks of the frame arrived, and are not what was sent.
     pub(crate) fn record_broken(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = State::Broken;
+            open.state = FrameState::Broken;
         }
     }
 
@@ -111,9 +111,9 @@ impl FrameLog {
     /// Records that the frame was given up and is not shown.
     pub(crate) fn give_up(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0)
-            && open.state == State::Coming
+            && open.state == FrameState::Coming
         {
-            open.state = State::GivenUp;
+            open.state = FrameState::GivenUp;
         }
     }
 
@@ -130,7 +130,7 @@ impl FrameLog {
         };
         let record = &mut open.record;
         record.shown = Some(at);
-        open.state = State::Told(if open.holes {
+        open.state = FrameState::Told(if open.holes {
             Outcome::Concealed
         } else {
             intact(record)
@@ -141,9 +141,9 @@ impl FrameLog {
     pub(crate) fn record_skipped(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
             open.state = match (open.holes, open.record.complete) {
-                (false, _) => State::Told(Outcome::Skipped),
-                (true, Some(_)) => State::Told(Outcome::Late),
-                (true, None) => State::GivenUp,
+                (false, _) => FrameState::Told(Outcome::Skipped),
+                (true, Some(_)) => FrameState::Told(Outcome::Late),
+                (true, None) => FrameState::GivenUp,
             };
         }
     }
@@ -151,7 +151,7 @@ impl FrameLog {
     /// Records that the decoder rejected the frame.
     pub(crate) fn record_undecodable(&mut self, number: FrameNumber) {
         if let Some(open) = self.open.get_mut(&number.0) {
-            open.state = State::Told(Outcome::Undecodable);
+            open.state = FrameState::Told(Outcome::Undecodable);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{FrameLog, FrameRecord, HORIZON, Open, State};
+use super::{FrameLog, FrameRecord, FrameState, HORIZON, OpenFrame};
 use crate::stats::missing::MissingPackets;
 use crate::stats::outcome::Outcome;
 use crate::stats::outlook::Outlook;
@@ -35,7 +35,7 @@ impl FrameLog {
     pub(super) fn judged(
         &self,
         number: u64,
-        open: &Open,
+        open: &OpenFrame,
         reached: Reached,
         knowledge: &Knowledge<'_>,
     ) -> (FrameRecord, Reached) {
@@ -51,11 +51,11 @@ impl FrameLog {
         });
         let missing = packets.of(range);
         let outcome = match open.state {
-            State::Told(outcome) => outcome,
-            State::Coming => Outcome::Open,
-            State::Broken => Outcome::Corrupt,
-            State::GivenUp if number < knowledge.first => Outcome::BeforeJoining,
-            State::GivenUp => match (missing.cause, missing.unknown) {
+            FrameState::Told(outcome) => outcome,
+            FrameState::Coming => Outcome::Open,
+            FrameState::Broken => Outcome::Corrupt,
+            FrameState::GivenUp if number < knowledge.first => Outcome::BeforeJoining,
+            FrameState::GivenUp => match (missing.cause, missing.unknown) {
                 (Some(cause), _) => of(cause),
                 (None, true) => Outcome::TailUnknown,
                 // All of it arrived after it was forgotten.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Fragment, Kind, NO_COUNT, Quantization, rebuild};
+use super::{Fragment, JpegKind, NO_COUNT, Quantization, rebuild};
 use crate::frame::MAX_FRAME_BYTES;
 use crate::jpeg::markers::{END, START, restart_marker};
 use crate::jpeg::{self, JpegHeader};
@@ -15,7 +15,7 @@ const MAX_PIECES: usize = 1 << 16;
 /// The received part of a frame. It takes as much memory as arrived.
 #[derive(Clone, Debug)]
 pub struct Assembly {
-    kind: Kind,
+    kind: JpegKind,
     tables: Option<Quantization>,
     /// Data in the order of arrival.
     data: Vec<u8>,
@@ -55,7 +55,7 @@ pub struct Contradiction;
 impl Assembly {
     /// A frame without any fragment.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: JpegKind) -> Self {
         Self {
             kind,
             tables: None,
@@ -68,7 +68,7 @@ impl Assembly {
 
     /// What the fragments have in common.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> JpegKind {
         self.kind
     }
 
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_fragment_far_away_takes_no_memory_for_what_lies_before_it() {
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::Half,
             interval: Some(20),
             q: 60,
@@ -358,7 +358,7 @@ mod tests {
         fn the_assembly_has_what_arrived_in_any_order(
             pieces in prop::collection::vec((0_u32..120, 0_usize..30, any::<bool>()), 0..40),
         ) {
-            let kind = Kind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
+            let kind = JpegKind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
             let mut assembly = Assembly::new(kind);
             let (mut there, mut known_end) = (std::collections::BTreeSet::new(), None);
             let data = [7; 30];

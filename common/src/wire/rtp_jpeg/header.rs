@@ -1,13 +1,13 @@
 //! Rebuilds a frame's JPEG header from its fragments.
 
-use super::{Kind, Quantization, Sampling};
+use super::{JpegKind, Quantization, Sampling};
 use crate::jpeg::huffman::STANDARD;
 use crate::jpeg::markers::{APP0, DHT, DQT, DRI, SOF0, SOF1, SOI, SOS};
 
 /// The header of a frame of this kind, `width` by `height` pixels, from start of image to start of
 /// scan.
 #[must_use]
-pub fn rebuild(kind: Kind, (width, height): (u16, u16), tables: &Quantization) -> Vec<u8> {
+pub fn rebuild(kind: JpegKind, (width, height): (u16, u16), tables: &Quantization) -> Vec<u8> {
     let mut out = Vec::with_capacity(LEN);
     out.extend([0xff, SOI]);
     segment(&mut out, APP0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn says_what_it_was_made_of() {
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::HalfWidth,
             interval: Some(40),
             q: 50,
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn tables_of_16_bits_and_a_third_one_are_in_it() {
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::Half,
             interval: None,
             q: 128,

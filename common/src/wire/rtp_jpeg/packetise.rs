@@ -5,8 +5,8 @@ use std::ops::Range;
 use thiserror::Error;
 
 use super::{
-    Chunk, Fragment, HEADER, Kind, MAX_SIDE, NO_COUNT, ONE_FRAME_Q, Quantization, RESTART_HEADER,
-    Sampling, TABLES_HEADER, TableBytes,
+    Fragment, HEADER, JpegKind, MAX_SIDE, NO_COUNT, ONE_FRAME_Q, Quantization, RESTART_HEADER,
+    RestartSpan, Sampling, TABLES_HEADER, TableBytes,
 };
 use crate::jpeg::huffman::STANDARD;
 use crate::jpeg::markers::{DHT, DQT, EOI, Markers};
@@ -19,7 +19,7 @@ pub struct Picture {
     pub width: u16,
     /// Height in pixels, likewise.
     pub height: u16,
-    kind: Kind,
+    kind: JpegKind,
     /// The quantization tables, if they are sent with the first fragment.
     tables: Option<[u8; 128]>,
     /// The scan in the JPEG, including the end of image.
@@ -59,7 +59,7 @@ pub enum Unsuitable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     range: Range<usize>,
-    chunk: Option<Chunk>,
+    chunk: Option<RestartSpan>,
 }
 
 impl Picture {
@@ -95,7 +95,7 @@ impl Picture {
         Ok(Self {
             width: header.width,
             height: header.height,
-            kind: Kind {
+            kind: JpegKind {
                 sampling,
                 interval,
                 q: q.unwrap_or(ONE_FRAME_Q),
@@ -118,7 +118,7 @@ impl Picture {
 
     /// What all fragments have in common.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> JpegKind {
         self.kind
     }
 
@@ -135,7 +135,7 @@ impl Picture {
             payload.saturating_sub(head).max(1)
         };
         if self.slices.is_empty() {
-            let chunk = self.kind.interval.map(|_| Chunk::UNDIVIDED);
+            let chunk = self.kind.interval.map(|_| RestartSpan::UNDIVIDED);
             return self.plain(self.scan.clone(), room, |_, _| chunk);
         }
         let mut cuts = Vec::new();
@@ -150,7 +150,7 @@ impl Picture {
             number += fitting.max(1);
             let end = self.slices.get(number).map_or(self.scan.end, |end| *end);
             cuts.extend(self.plain(start..end, room, |first, last| {
-                Some(Chunk { first, last, count })
+                Some(RestartSpan { first, last, count })
             }));
         }
         cuts
@@ -188,7 +188,7 @@ impl Picture {
         &self,
         range: Range<usize>,
         room: impl Fn(usize) -> usize,
-        chunk: impl Fn(bool, bool) -> Option<Chunk>,
+        chunk: impl Fn(bool, bool) -> Option<RestartSpan>,
     ) -> Vec<Cut> {
         let mut cuts = Vec::new();
         let mut at = range.start;
@@ -231,7 +231,7 @@ fn sampling(header: &JpegHeader) -> Result<Sampling, Unsuitable> {
 /// The quantization tables, if a receiver has all other tables.
 fn check_tables(jpeg: &[u8], header: &JpegHeader) -> Result<Quantization, Unsuitable> {
     let mut quantization = [None; 4];
-    let mut huffman = HuffmanTables::default();
+    let mut huffman = StandardHuffman::default();
     for segment in Segments::new(jpeg)?.map_while(Result::ok) {
         let payload = segment.payload;
         match segment.code() {
@@ -294,10 +294,10 @@ fn read_quantization(
 }
 
 /// By class and number: the standard table that each one is, if any.
-type HuffmanTables = [[Option<Option<usize>>; 4]; 2];
+type StandardHuffman = [[Option<Option<usize>>; 4]; 2];
 
 /// Records for each table which of the standard ones it is.
-fn read_huffman(mut payload: &[u8], tables: &mut HuffmanTables) -> Result<(), Unsuitable> {
+fn read_huffman(mut payload: &[u8], tables: &mut StandardHuffman) -> Result<(), Unsuitable> {
     while let Some((head, rest)) = payload.split_first() {
         let (lengths, rest) = rest.split_first_chunk::<16>().ok_or(Unsuitable::Huffman)?;
         let count = lengths.iter().map(|length| usize::from(*length)).sum();

@@ -23,7 +23,7 @@ macro_rules! recorded {
 }
 
 /// The frames in them, each with its fragments' headers.
-fn frames(datagrams: &[&[u8]], told: Option<(u16, u16)>) -> Vec<(Vec<u8>, Kind)> {
+fn frames(datagrams: &[&[u8]], told: Option<(u16, u16)>) -> Vec<(Vec<u8>, JpegKind)> {
     let mut tables = SentTables::default();
     let mut frames = Vec::new();
     let mut assembly = None;

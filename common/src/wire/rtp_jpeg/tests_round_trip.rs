@@ -142,7 +142,7 @@ fn each_fragment_of_complete_slices_numbers_them() {
         let chunk = fragment.chunk.unwrap();
         assert_eq!(
             chunk,
-            Chunk {
+            RestartSpan {
                 first: true,
                 last: true,
                 count

@@ -5,7 +5,7 @@ use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::native::{Chunk, Echo, FrameHeader, Header, Packet, SenderReport};
 
 use super::*;
-use crate::trace::Body;
+use crate::trace::PacketBody;
 use crate::trace::tests::{packet, read};
 
 const STREAM: u64 = 0x5eed;
@@ -105,7 +105,7 @@ fn each_datagram_has_its_disposition_in_the_trace() {
         (Disposition::Foreign, 44),
     ];
     assert_eq!(dispositions, expected);
-    assert!(entries.contains(&packet(900, 0, 5_300, Body::Echo { rtt: 500 }, 40)));
+    assert!(entries.contains(&packet(900, 0, 5_300, PacketBody::Echo { rtt: 500 }, 40)));
     let end = Entry::End {
         at: 902,
         why: Why::Over,

@@ -2,7 +2,7 @@
 
 use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::rtp::Packet;
-use framegram_common::wire::rtp_jpeg::{Chunk, Fragment, Kind, Sampling, TableBytes};
+use framegram_common::wire::rtp_jpeg::{Fragment, JpegKind, RestartSpan, Sampling, TableBytes};
 
 use super::*;
 
@@ -73,7 +73,7 @@ impl Camera {
         // Those that the JPEG has, in zigzag order.
         let table = |base: u8| (0..64).map(move |at| base + at / 4);
         let tables: Vec<u8> = [8, 12, 12].into_iter().flat_map(table).collect();
-        let kind = Kind {
+        let kind = JpegKind {
             sampling: Sampling::Half,
             interval: self.announces.then_some(5),
             q: self.q,
@@ -90,7 +90,7 @@ impl Camera {
             let fragment = Fragment {
                 kind,
                 offset: 400 * number as u32,
-                chunk: self.announces.then_some(Chunk::UNDIVIDED),
+                chunk: self.announces.then_some(RestartSpan::UNDIVIDED),
                 tables: (number == 0).then_some(TableBytes {
                     precision: 0,
                     bytes: &tables[..sent],

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use framegram_lab::trace::{Body, Content, Disposition, Entry, TraceReader, Why};
+use framegram_lab::trace::{DatagramContent, Disposition, Entry, PacketBody, TraceReader, Why};
 use framegram_tests::program::{Ended, LAB, Program, SENDER, Start, VIEWER, address};
 use framegram_tests::relay::Relay;
 
@@ -76,8 +76,8 @@ fn a_trace_and_the_report_say_the_same() {
         .iter()
         .rev()
         .find_map(|datagram| match datagram.content {
-            Content::Native {
-                body: Body::SenderBye(counts),
+            DatagramContent::Native {
+                body: PacketBody::SenderBye(counts),
                 ..
             } => Some(counts.packets.iter().sum::<u64>()),
             _ => None,
@@ -126,7 +126,7 @@ fn a_trace_of_a_stream_with_a_key_names_every_packet() {
     let received = with(&entries, Disposition::Received);
     assert_eq!(received, viewer.count("packets.received"));
     let named = entries.iter().filter(|entry| {
-        matches!(entry, Entry::Datagram(it) if matches!(it.content, Content::Native { .. }))
+        matches!(entry, Entry::Datagram(it) if matches!(it.content, DatagramContent::Native { .. }))
     });
     assert_eq!(named.count() as u64, received);
 }
