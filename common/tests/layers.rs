@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemMod, UseTree};
 
+#[path = "layers/names.rs"]
+mod names;
+
 /// The crates: folder, name, and the crates of the workspace that they may use.
 const CRATES: [(&str, &str, &[&str]); 9] = [
     ("common", "framegram_common", &[]),
