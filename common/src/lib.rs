@@ -1,14 +1,13 @@
 //! The framegram protocol: encoded frames in, datagrams out, and back again.
 //!
-//! This crate knows no clock, thread, socket, file, pixel or window. Time comes
-//! in as a [`Duration`](std::time::Duration) on a monotonic clock, datagrams go
-//! in and out as bytes, random numbers come in as arguments.
+//! This crate knows no clock, thread, socket, file, pixel or window. Time, datagrams and random
+//! numbers are arguments. Time is a [`Duration`](std::time::Duration) on a monotonic clock.
 //!
-//! A [`Sender`] takes encoded frames and gives datagrams; a [`Receiver`] takes
-//! datagrams and gives frames. Both are state machines: inputs are `handle_*`,
-//! outputs come from `poll_output` until it names a time to wait for.
+//! A [`Sender`] turns encoded frames into datagrams, a [`Receiver`] turns datagrams into frames.
+//! Both are state machines: input goes into `handle_*`. After each input, call `poll_output` until
+//! it returns the time of the next call.
 //!
-//! A viewer over a socket:
+//! A viewer over a socket; `random` returns a random number, for example from the crate `getrandom`:
 //!
 //! ```no_run
 //! use std::net::UdpSocket;
@@ -48,8 +47,17 @@
 //! # }
 //! ```
 //!
-//! The examples `send` and `view` are whole programs. Here a link joins the two
-//! sides that loses every tenth datagram, in virtual time:
+//! What the program does with a frame is up to it: `jpeg` is a complete JPEG, and
+//! [`stale`](receiver::ReceivedFrame::stale) lists the areas that did not arrive. It passes the
+//! outcome of each frame back. [`Receiver::statistics`] has the figures, also by outcome.
+//!
+//! Further inputs are optional: [`Receiver::connect`] requests the stream of a sender that listens,
+//! [`Receiver::handle_socket_drops`] distinguishes datagrams dropped by this machine from those lost
+//! on the network, [`Receiver::handle_rtcp_datagram`] takes RTCP from the next port. The crate
+//! `framegram-seal` encrypts; it stands between socket and state machine.
+//!
+//! The examples `send` and `view` are complete programs. Both sides in virtual time, over a link
+//! that loses every tenth datagram:
 //!
 //! ```
 //! use std::net::SocketAddr;
