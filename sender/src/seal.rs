@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_cli::key;
 use framegram_common::stats::Packets;
 use framegram_net::random;
-use framegram_seal::{
-    OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
-};
+use framegram_seal::{OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite};
 use log::info;
 use zeroize::Zeroizing;
 
@@ -56,7 +55,7 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
         let (srtp, key) = sealed.context("cannot derive a key for SRTP")?;
         (Cipher::Rtp(Box::new(srtp), key), SRTP.name())
     } else {
-        let suite = Suite::best();
+        let suite = key::suite()?;
         let mut seal = SenderSeal::new(secret, random(), suite);
         if options.listen.is_some() {
             let first = u16::try_from(options.destinations.len()).unwrap_or(u16::MAX);

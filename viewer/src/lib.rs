@@ -47,7 +47,7 @@ use framegram_cli::numbers::or_none;
 use framegram_cli::sandbox::Work;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
-use framegram_cli::{errors, logging, numbers, signals};
+use framegram_cli::{errors, key, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
 use framegram_common::wire::Format;
 use framegram_common::wire::native::Integrity;
@@ -148,9 +148,13 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         (None, Some(_)) => "--key-file FILE camera",
         (None, None) => "camera",
     };
-    let seal = match srtp {
-        Some(key) => Some(Seal::srtp(key)?),
-        None => secret.map(|secret| Seal::native(secret, viewer, args.connect.is_some())),
+    let seal = match (srtp, secret) {
+        (Some(key), _) => Some(Seal::srtp(key)?),
+        (None, Some(secret)) => {
+            let (suite, connects) = (key::suite()?, args.connect.is_some());
+            Some(Seal::native(secret, viewer, suite, connects))
+        }
+        (None, None) => None,
     };
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;

@@ -36,8 +36,8 @@ pub struct Seal {
 
 impl Seal {
     /// Of the viewer with this number, for the native format. It may connect to the sender.
-    pub(crate) fn native(secret: Secret, viewer: u64, connects: bool) -> Self {
-        let mut seal = ViewerSeal::new(secret, viewer, random(), Suite::best());
+    pub(crate) fn native(secret: Secret, viewer: u64, suite: Suite, connects: bool) -> Self {
+        let mut seal = ViewerSeal::new(secret, viewer, random(), suite);
         if connects {
             seal = seal.connecting(random());
         }

@@ -58,7 +58,7 @@ fn assert_complete(sender: &Ended, viewer: &Ended) {
 fn a_stream_with_a_key_arrives_complete_over_udp_and_tcp() {
     let keys = keys();
     let key = key_file(&keys, "one");
-    for transport in ["udp", "tcp"] {
+    for (transport, cipher) in [("udp", "AES-128-GCM"), ("tcp", "ChaCha20-Poly1305")] {
         let to = address();
         let viewer = viewer(&format!("{to} --once {key}"));
         assert!(
@@ -66,12 +66,17 @@ fn a_stream_with_a_key_arrives_complete_over_udp_and_tcp() {
                 .said()
                 .contains("framegram-send --key-file FILE camera")
         );
-        let arguments = format!("{key} --transport {transport}");
-        let sender = Start::new(SENDER, &arguments);
+        let arguments = format!("-v {key} --transport {transport}");
+        let sender = Start::new(SENDER, &arguments).environment("FRAMEGRAM_CIPHER", cipher);
         let sender = sender.with([media("clip.mp4"), to.to_string()]);
         let sender = sender.run().end().well();
+        assert!(sender.said.contains(&format!("sealed with {cipher}")));
         assert_complete(&sender, &viewer.end().well());
     }
+    let sender = Start::new(SENDER, &format!("{ENDLESS} {} -n 30 {key}", address()));
+    let sender = sender.environment("FRAMEGRAM_CIPHER", "DES").run().end();
+    assert_eq!(sender.code, Some(1), "{}", sender.said);
+    assert!(sender.said.contains("FRAMEGRAM_CIPHER names no cipher"));
 }
 
 #[test]
