@@ -91,8 +91,9 @@ fn a_viewer_that_connects_needs_the_key() {
         let arguments = format!("--headless {PATIENT} --connect {to} {wait} -n 20 {key}");
         Start::new(VIEWER, &arguments).run()
     };
-    let other = connecting(&key_file(&keys, "other"), "--wait 2s");
+    let mut other = connecting(&key_file(&keys, "other"), "--wait 8s");
     sender.wait_for("but not with this key");
+    other.wait_for("does not answer: check that");
     assert_eq!(other.end().code, Some(1));
     assert_eq!(connecting("", "--wait 1s").end().code, Some(1));
     let viewer = connecting(&key, "--wait 20s").end().well();
@@ -102,6 +103,8 @@ fn a_viewer_that_connects_needs_the_key() {
     let sender = sender.end().well();
     assert_eq!(sender.count("admission.admitted"), 1);
     assert!(sender.count("packets.unauthentic") > 0);
+    // After the other key, a missing one is a notice of its own.
+    assert!(sender.said.contains("without a key"), "{}", sender.said);
 }
 
 #[test]
@@ -154,6 +157,8 @@ fn with_different_keys_nothing_is_shown_and_advice_is_given() {
         assert_eq!(viewer.code, Some(1), "{}", viewer.said);
         let advice = viewer.said.lines().last().unwrap_or_default();
         assert!(advice.contains("--key-file"), "{advice}");
+        let verdict = "No frame arrived: ";
+        assert!(viewer.said.contains(verdict), "{}", viewer.said);
         assert!(viewer.value("frames.shown").is_null());
         sender.signal(Signal::SIGINT);
         assert_eq!(

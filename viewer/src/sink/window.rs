@@ -185,7 +185,9 @@ impl Window {
             panels.push((Place::Centre, HELP.map(str::to_owned).to_vec()));
             notes.extend(silence.clone());
         } else if let Some(silence) = &silence {
-            panels.push((Place::Centre, vec![silence.clone()]));
+            let unusable = status.live.unusable.clone();
+            let lines = std::iter::once(silence.clone()).chain(unusable);
+            panels.push((Place::Centre, lines.collect()));
         }
         if self.frozen {
             notes.push("frozen: press space to continue".to_owned());
