@@ -90,6 +90,10 @@ const SYSTEM: [&[&str]; 11] = [
     &["std", "time", "SystemTime"],
 ];
 
+/// What decodes JPEGs, and the modules of the viewer whose code runs in decoding threads.
+const DECODERS: [&str; 4] = ["Decoder", "TimecodeMeter", "Vetter", "vet"];
+const DECODING: [&str; 3] = ["conceal", "decoding", "sink/tiles/decoding"];
+
 /// The project's own folder.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -103,6 +107,8 @@ struct Tree {
     modules: BTreeSet<Name>,
     uses: Vec<(Name, Name)>,
     crates: BTreeSet<String>,
+    /// The paths in other crates of the workspace that each module names.
+    foreign: Vec<(Name, Name)>,
 }
 
 #[test]
@@ -171,6 +177,22 @@ fn libraries_name_no_flag() {
     }
 }
 
+/// JPEGs come from the network. The viewer has them decoded by threads that can open nothing.
+#[test]
+fn the_viewer_decodes_only_in_confined_threads() {
+    let mut named = BTreeSet::new();
+    for (module, path) in Tree::read("viewer").foreign {
+        let last = path.last().map_or("", String::as_str);
+        if DECODERS.contains(&last) {
+            let module = module.join("/");
+            let is_confined = DECODING.contains(&module.as_str());
+            assert!(is_confined, "{module} names {}", path.join("::"));
+            named.insert(module);
+        }
+    }
+    assert_eq!(named.len(), DECODING.len(), "{named:?}");
+}
+
 #[test]
 fn sibling_modules_form_no_circle() {
     let mut circles = Vec::new();
@@ -216,6 +238,7 @@ impl Tree {
                     .is_some_and(|it| it.starts_with("framegram_"))
                 {
                     tree.crates.insert(path.1[0].clone());
+                    tree.foreign.push(path);
                 } else {
                     tree.uses.push(path);
                 }

@@ -6,11 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use framegram_cli::key;
 use framegram_common::stats::Packets;
 use framegram_net::random;
-use framegram_seal::{
-    OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite, Suite,
-};
+use framegram_seal::{OVERHEAD, REPORT_OVERHEAD, Refusal, SenderSeal, Srtp, SrtpKey, SrtpSuite};
 use log::info;
 use zeroize::Zeroizing;
 
@@ -37,7 +36,9 @@ pub(crate) struct Seal {
     buffer: Vec<u8>,
     /// Whether any packet of a viewer was opened.
     answered: bool,
-    refusal_told: bool,
+    /// Whether a notice was printed: about packets without a key, and with another one.
+    clear_told: bool,
+    other_told: bool,
     silence_told: bool,
     since: Option<Duration>,
 }
@@ -56,7 +57,7 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
         let (srtp, key) = sealed.context("cannot derive a key for SRTP")?;
         (Cipher::Rtp(Box::new(srtp), key), SRTP.name())
     } else {
-        let suite = Suite::best();
+        let suite = key::suite()?;
         let mut seal = SenderSeal::new(secret, random(), suite);
         if options.listen.is_some() {
             let first = u16::try_from(options.destinations.len()).unwrap_or(u16::MAX);
@@ -69,7 +70,8 @@ pub(crate) fn of(options: &Options, console: &Console) -> Result<Option<Seal>> {
         cipher,
         buffer: Vec::new(),
         answered: false,
-        refusal_told: false,
+        clear_told: false,
+        other_told: false,
         silence_told: false,
         since: None,
     }))
@@ -133,19 +135,26 @@ impl Seal {
         }
     }
 
-    /// What there is to say of the first datagram that is refused. Of RTP there is
-    /// nothing: receivers may report in the clear, and nothing is wrong with that.
+    /// What there is to say of the first datagram that is refused for a reason. Of RTP
+    /// there is nothing: receivers may report in the clear, and nothing is wrong with
+    /// that.
     fn notice(&mut self, from: SocketAddr, refusal: Refusal) -> Option<String> {
         if self.is_rtp() {
             return None;
         }
-        let why = match refusal {
-            Refusal::Clear => "without a key: give the viewer there the same --key-file",
-            Refusal::Unauthentic => "but not with this key: give both programs the same --key-file",
+        let (told, why) = match refusal {
+            Refusal::Clear => (
+                &mut self.clear_told,
+                "without a key: give the viewer there the same --key-file",
+            ),
+            Refusal::Unauthentic => (
+                &mut self.other_told,
+                "but not with this key: give both programs the same --key-file",
+            ),
             // What viewers of an earlier start still send is no mistake of anybody.
             Refusal::Early | Refusal::Replayed => return None,
         };
-        let is_news = !std::mem::replace(&mut self.refusal_told, true);
+        let is_news = !std::mem::replace(told, true);
         is_news.then(|| format!("Packets arrive from {from}, {why}."))
     }
 

@@ -1,7 +1,7 @@
 //! What a key costs the programs: processor time of sender and viewer from a file of
-//! 1920x1080 to a headless viewer, with a key and without, in turn.
+//! 1920x1080 to a headless viewer, without a key and with each cipher, in turn.
 //!
-//! `cargo bench -p framegram-tests --bench key [-- PAIRS]`. Needs ffmpeg, which makes
+//! `cargo bench -p framegram-tests --bench key [-- ROUNDS]`. Needs ffmpeg, which makes
 //! the files.
 
 use std::path::Path;
@@ -24,8 +24,14 @@ const MEASURED: Duration = Duration::from_secs(8);
 /// The fewest frames that are worth a figure.
 const LEAST: u64 = 60;
 
-/// Pairs of runs of each row.
-const PAIRS: usize = 7;
+/// Rounds of each row: a run without a key, and one with each cipher.
+const ROUNDS: usize = 7;
+
+/// The environment variable of both programs that names the cipher.
+const CIPHER: &str = "FRAMEGRAM_CIPHER";
+
+/// The ciphers.
+const CIPHERS: [&str; 2] = ["AES-128-GCM", "ChaCha20-Poly1305"];
 
 /// The files: how they are called, and how ffmpeg makes them.
 const FILES: [(&str, &str, &[&str]); 2] = [
@@ -46,8 +52,8 @@ type Pair = [Duration; 2];
 
 fn main() -> Result<()> {
     let arguments = std::env::args().skip(1);
-    let pairs = arguments.filter_map(|word| word.parse().ok()).next();
-    let pairs: usize = pairs.unwrap_or(PAIRS);
+    let rounds = arguments.filter_map(|word| word.parse().ok()).next();
+    let rounds: usize = rounds.unwrap_or(ROUNDS);
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("key");
     let made = Start::new(SENDER, "keygen").with([&key]).run_plain().end();
@@ -55,39 +61,46 @@ fn main() -> Result<()> {
     let key = format!("--key-file {}", key.display());
     println!("## A key, from a file of 1920x1080 to a viewer\n");
     println!(
-        "Processor time of a frame in milliseconds, medians of {pairs} pairs of runs in turn. The \
-         ratio is the median of those of the pairs, its quartiles behind it.\n"
+        "Processor time of a frame in milliseconds, medians of {rounds} rounds of runs in turn. A \
+         ratio is the median of those of the rounds, its quartiles behind it.\n"
     );
     let mut rows = Vec::new();
     for (name, file, options) in FILES {
         let file = folder.path().join(file);
         make(&file, options)?;
-        let mut runs: Vec<[Pair; 2]> = Vec::new();
-        for _ in 0..pairs {
-            runs.push([play(&file, "")?, play(&file, &key)?]);
+        let mut runs: Vec<[Pair; 1 + CIPHERS.len()]> = Vec::new();
+        for _ in 0..rounds {
+            let [aes, chacha] = CIPHERS.map(|cipher| play(&file, &key, cipher));
+            runs.push([play(&file, "", CIPHERS[0])?, aes?, chacha?]);
         }
         for (side, name_of_side) in ["sender", "viewer", "both"].into_iter().enumerate() {
             let of = |pair: Pair| pair.get(side).copied().unwrap_or(pair[0] + pair[1]);
             let each = |at: usize| median(runs.iter().map(|run| of(run[at])).collect());
-            let ratio = |run: &[Pair; 2]| of(run[1]).as_secs_f64() / of(run[0]).as_secs_f64();
-            let mut ratios: Vec<_> = runs.iter().map(ratio).collect();
-            ratios.sort_unstable_by(f64::total_cmp);
-            let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
-            rows.push(vec![
-                name.to_owned(),
-                name_of_side.to_owned(),
-                milliseconds(each(0)),
-                milliseconds(each(1)),
-                format!(
+            let mut row = vec![name.to_owned(), name_of_side.to_owned()];
+            row.push(milliseconds(each(0)));
+            for cipher in 1..=CIPHERS.len() {
+                let ratio = |run: &[Pair; 1 + CIPHERS.len()]| {
+                    of(run[cipher]).as_secs_f64() / of(run[0]).as_secs_f64()
+                };
+                let mut ratios: Vec<_> = runs.iter().map(ratio).collect();
+                ratios.sort_unstable_by(f64::total_cmp);
+                let quartile = |part: usize| ratios[(ratios.len() - 1) * part / 4];
+                row.push(milliseconds(each(cipher)));
+                row.push(format!(
                     "{:.3} ({:.3} to {:.3})",
                     quartile(2),
                     quartile(1),
                     quartile(3)
-                ),
-            ]);
+                ));
+            }
+            rows.push(row);
         }
     }
-    print_table(&["file", "side", "without", "with a key", "ratio"], &rows);
+    let [aes, chacha] = CIPHERS;
+    print_table(
+        &["file", "side", "without", aes, "ratio", chacha, "ratio"],
+        &rows,
+    );
     Ok(())
 }
 
@@ -106,14 +119,15 @@ fn make(file: &Path, options: &[&str]) -> Result<()> {
 }
 
 /// Plays a file. Returns what both programs take for a frame.
-fn play(file: &Path, key: &str) -> Result<Pair> {
+fn play(file: &Path, key: &str, cipher: &str) -> Result<Pair> {
     let to = address();
     let arguments = format!("--headless {PATIENT} {to} {key}");
-    let mut viewer = Start::new(VIEWER, &arguments).run();
+    let viewer = Start::new(VIEWER, &arguments);
+    let mut viewer = viewer.environment(CIPHER, cipher).run();
     viewer.wait_for("Waiting for a stream");
     let sender = Start::new(SENDER, &format!("--quiet {key}"));
     let sender = sender.with([file.as_os_str(), to.to_string().as_ref()]);
-    let sender = sender.run();
+    let sender = sender.environment(CIPHER, cipher).run();
     std::thread::sleep(MEASURED);
     let taken = [processor_time(&sender)?, processor_time(&viewer)?];
     for program in [&sender, &viewer] {

@@ -17,10 +17,12 @@ use framegram_send::source::{self, Pattern, Request, Source, Spec};
 use framegram_send::stop::Stop;
 use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
 use framegram_tests::screen::Screen;
+use framegram_view::decoding::DecodingThread;
 use framegram_view::report::live::Live;
 use framegram_view::sink::snapshot::Series;
 use framegram_view::sink::window::Window;
 use framegram_view::sink::{Sink, Status};
+use framegram_view::threads::Threads;
 
 /// Frames measured at each size; the first few do not count.
 const FRAMES: usize = 90;
@@ -118,7 +120,8 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, us
     let mut receiver = Receiver::new(receiver::Config::default(), 1, (1, 2), clock::now());
     let mut decoder = Decoder::new()?;
     let mut picture = XrgbImage::default();
-    let mut window = Window::open(Vec::new(), Series::new(None))?;
+    let decoding = DecodingThread::start(&Threads::new(&Stop::new()))?;
+    let mut window = Window::open(Vec::new(), Series::new(None), decoding)?;
     let live = Live::default();
 
     let mut costs: [Vec<Cost>; 8] = Default::default();

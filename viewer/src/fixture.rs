@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use framegram_cli::stop::Stop;
+use framegram_cli::threads::Threads;
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_common::{FrameNumber, SenderTime};
 use framegram_media::{Subsampling, XrgbImage};
+
+use crate::decoding::DecodingThread;
+
+/// A decoding thread without a sandbox.
+pub(crate) fn decoding() -> DecodingThread {
+    DecodingThread::start(&Threads::new(&Stop::new())).unwrap()
+}
 
 /// A JPEG of quality 95 whose pixel at (x, y) is `colour(x, y)` in red, green, blue.
 pub(crate) fn jpeg(

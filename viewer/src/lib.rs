@@ -1,11 +1,11 @@
 //! `framegram-view`: frames from datagrams, in a window.
 //!
 //! ```text
-//! thread "network"                            main thread
-//! ┌────────────────────────────┐   frames    ┌─────────────────────────────────┐
-//! │ socket ► (impairment) ►    │ ─FrameQueue►│ decode, conceal ► window,       │
-//! │ receiver ► (trace)         │ ◄─Shared─── │ recording, snapshot, report     │
-//! └────────────────────────────┘   outcomes  └─────────────────────────────────┘
+//! thread "network"                            main thread                  thread "decoder"
+//! ┌────────────────────────────┐   frames    ┌────────────────────────┐    ┌──────────────────┐
+//! │ socket ► (impairment) ►    │ ─FrameQueue►│ window, recording,     │ ─► │ conceal, decode  │
+//! │ receiver ► (trace)         │ ◄─Shared─── │ snapshot, report       │ ◄─ │                  │
+//! └────────────────────────────┘   outcomes  └────────────────────────┘    └──────────────────┘
 //! ```
 //!
 //! Beside them: "signals" stops the run, "console" writes to standard error,
@@ -16,6 +16,7 @@
 
 pub mod args;
 pub mod conceal;
+pub mod decoding;
 mod description;
 pub mod discover;
 #[cfg(test)]
@@ -34,6 +35,8 @@ pub mod sink;
 mod socket;
 pub mod tracer;
 
+pub use framegram_cli::threads;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,17 +47,17 @@ use framegram_cli::numbers::or_none;
 use framegram_cli::sandbox::Work;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
-use framegram_cli::{errors, logging, numbers, signals};
+use framegram_cli::{errors, key, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
 use framegram_common::wire::Format;
 use framegram_common::wire::native::Integrity;
 use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
-use framegram_lab::timecode::TimecodeMeter;
 use framegram_net::{self as net, ListenOptions, Socket, clock};
 use log::info;
 
 use self::args::{Args, Command};
+use self::decoding::DecodingThread;
 use self::description::Description;
 use self::frame_queue::{FrameQueue, Keep};
 use self::network::Network;
@@ -145,9 +148,13 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         (None, Some(_)) => "--key-file FILE camera",
         (None, None) => "camera",
     };
-    let seal = match srtp {
-        Some(key) => Some(Seal::srtp(key)?),
-        None => secret.map(|secret| Seal::native(secret, viewer, args.connect.is_some())),
+    let seal = match (srtp, secret) {
+        (Some(key), _) => Some(Seal::srtp(key)?),
+        (None, Some(secret)) => {
+            let (suite, connects) = (key::suite()?, args.connect.is_some());
+            Some(Seal::native(secret, viewer, suite, connects))
+        }
+        (None, None) => None,
     };
     let secret = (net::random_u64(), net::random_u64());
     let mut lookup = None;
@@ -185,8 +192,8 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         or_none(config.format.map(Format::name)),
         advice.latency
     );
-    let (display, recording) = sinks(args, &invitation, &console, threads)?;
-    let timecode = args.read_timecode.then(TimecodeMeter::new).transpose()?;
+    let decoding = DecodingThread::start(threads)?;
+    let (display, recording) = sinks(args, &invitation, &console, (&decoding, threads))?;
     greet(&invitation, &advice, &console);
     let keep = if recording.is_some() || (args.headless && !args.grid) {
         Keep::All
@@ -232,7 +239,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let mut presenter = Presenter::new(
         display,
         recording,
-        timecode,
+        (decoding.clone(), args.read_timecode),
         outputs.files,
         Arc::clone(&shared),
         stop,
@@ -275,7 +282,12 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         received.map_or(Ok(()), |received| received.map(drop)),
         threads.guard(|| presenter.finish()).unwrap_or(Ok(())),
         presenter.tell_last(each.as_deref()),
-        outputs::write_snapshot(outputs.snapshot, last.as_deref(), image.as_ref(), &console),
+        outputs::write_snapshot(
+            outputs.snapshot,
+            (last.as_ref(), &decoding),
+            image.as_ref(),
+            &console,
+        ),
         presenter.report(&statistics, each.as_deref(), &advice),
         Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
     ])
@@ -300,12 +312,13 @@ fn sinks(
     args: &Args,
     invitation: &[String],
     console: &Arc<Console>,
-    threads: &Threads,
+    owners: (&DecodingThread, &Threads),
 ) -> anyhow::Result<Sinks> {
+    let (decoding, threads) = owners;
     let recording = match (&args.output, args.format()?) {
         (Some(path), Some(format)) => {
             let patience = (!args.headless).then_some(PATIENCE);
-            let recording = Recordings::create(path, format, patience, console, threads)?;
+            let recording = Recordings::create(path, format, patience, console, owners)?;
             Some(recording)
         }
         _ => None,
@@ -314,12 +327,14 @@ fn sinks(
     info!("window: {}, recording: {}", !args.headless, or_none(output));
     let display: Option<Box<dyn Sink>> = if args.grid {
         let window = (!args.headless).then(|| Wall::open(invitation.to_vec()));
-        Some(Box::new(Tiles::new(window.transpose()?, threads)?))
+        let window = window.transpose()?;
+        Some(Box::new(Tiles::new(window, decoding.clone(), threads)?))
     } else if !args.headless {
         let series = Series::new(args.snapshot.as_deref().map(Path::new));
-        Some(Box::new(Window::open(invitation.to_vec(), series)?))
+        let window = Window::open(invitation.to_vec(), series, decoding.clone())?;
+        Some(Box::new(window))
     } else if recording.is_none() {
-        Some(Box::new(Headless::new()?))
+        Some(Box::new(Headless::new(decoding.clone())))
     } else {
         None
     };

@@ -62,6 +62,7 @@ pub struct Network {
     /// Set if the sender rejected this viewer: the number of viewers that it serves.
     rejected: Option<u16>,
     unheard_told: bool,
+    unanswered_told: bool,
     cloned_told: bool,
     allow: Vec<Prefix>,
     shared: Arc<Shared>,
@@ -123,6 +124,7 @@ impl Network {
             latest: None,
             rejected: None,
             unheard_told: false,
+            unanswered_told: false,
             cloned_told: false,
             allow,
             shared,

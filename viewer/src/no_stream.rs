@@ -1,5 +1,6 @@
 //! What to print if no stream arrived: what arrived instead, and what to type.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use framegram_cli::numbers::{count, seconds};
@@ -63,16 +64,24 @@ fn instead(refused: &Discarded, args: &Args) -> String {
     format!(", but {number} arrived from {from}, {what}: {advice}")
 }
 
-fn silence(args: &Args) -> String {
-    let key = match args.key.given() {
-        Some(_) => "has the same key",
-        None => "needs no key",
+/// What to check if the sender to connect to does not answer. A sender with another key is silent.
+#[must_use]
+pub(crate) fn advice(to: impl Display, has_key: bool) -> String {
+    let key = match has_key {
+        true => "has the same key",
+        false => "needs no key",
     };
+    format!(
+        "check that framegram-send --listen runs at {to}, that it {key}, and that no firewall \
+         blocks UDP"
+    )
+}
+
+fn silence(args: &Args) -> String {
     match &args.connect {
-        Some(Sender::Address(to)) => format!(
-            ": check that framegram-send --listen runs at {to}, that it {key}, and that no \
-             firewall blocks UDP"
-        ),
+        Some(Sender::Address(to)) => {
+            format!(": {}", advice(to, args.key.given().is_some()))
+        }
         Some(Sender::Name(_)) => {
             ": the sender announces itself but does not answer; check that no firewall blocks UDP"
                 .to_owned()

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use framegram_cli::console::Console;
 use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::pipe::Pipe;
@@ -14,6 +15,7 @@ use framegram_media::XrgbImage;
 use framegram_net::Received;
 
 use crate::args::Args;
+use crate::decoding::DecodingThread;
 use crate::report::files::Files;
 use crate::sink::snapshot::Snapshot;
 use crate::tracer::Tracer;
@@ -76,7 +78,7 @@ pub(crate) fn growing(
 /// Writes the last frame shown, or the `image` of all tiles.
 pub(crate) fn write_snapshot(
     snapshot: Option<Snapshot>,
-    last: Option<&[u8]>,
+    (last, decoding): (Option<&Bytes>, &DecodingThread),
     image: Option<&XrgbImage>,
     console: &Console,
 ) -> anyhow::Result<()> {
@@ -89,7 +91,7 @@ pub(crate) fn write_snapshot(
             format!("Snapshot of the grid: {}", path.display())
         }
         (None, Some(jpeg)) => {
-            let path = snapshot.write(jpeg)?;
+            let path = snapshot.write(jpeg, decoding)?;
             format!("Snapshot of the last frame: {}", path.display())
         }
         (None, None) => "No frame was shown, so there is no snapshot.".to_owned(),

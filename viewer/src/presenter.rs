@@ -11,12 +11,11 @@ use framegram_cli::console::Console;
 use framegram_cli::pipe::Pipe;
 use framegram_common::Statistics;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
-use framegram_lab::timecode::TimecodeMeter;
-use framegram_media::{XrgbImage, vet};
+use framegram_media::XrgbImage;
 use framegram_net::clock;
 
 use crate::args::Args;
-use crate::conceal::Concealer;
+use crate::decoding::DecodingThread;
 use crate::no_stream;
 use crate::report::Report;
 use crate::report::advice::Advice;
@@ -34,8 +33,10 @@ pub struct Presenter {
     recording: Option<Recordings>,
     /// Frames that are recorded and not shown yet.
     recorded: Vec<FrameId>,
-    /// Reads the timecodes of every frame shown; one meter per tile.
-    timecode: Option<Vec<TimecodeMeter>>,
+    /// Decodes for the sinks too.
+    decoding: DecodingThread,
+    /// Whether the timecode of every frame shown is read.
+    reads_timecode: bool,
     files: Files,
     /// The lines of figures for scripts (`--stats`).
     lines: Option<(Lines, Pipe)>,
@@ -47,7 +48,6 @@ pub struct Presenter {
     first: Option<Duration>,
     /// The last frame shown in each tile.
     last: Vec<Option<Bytes>>,
-    concealer: Concealer,
     /// Receives one notice about anomalies in the sender's JPEGs.
     remarks_to: Option<Arc<Console>>,
 }
@@ -58,7 +58,7 @@ impl Presenter {
     pub fn new(
         display: Option<Box<dyn Sink>>,
         recording: Option<Recordings>,
-        timecode: Option<TimecodeMeter>,
+        (decoding, reads_timecode): (DecodingThread, bool),
         files: Files,
         shared: Arc<Shared>,
         stop: Arc<AtomicBool>,
@@ -67,7 +67,8 @@ impl Presenter {
             display,
             recording,
             recorded: Vec::new(),
-            timecode: timecode.map(|first| vec![first]),
+            decoding,
+            reads_timecode,
             files,
             lines: None,
             shared,
@@ -75,7 +76,6 @@ impl Presenter {
             frames: 0,
             first: None,
             last: Vec::new(),
-            concealer: Concealer::default(),
             remarks_to: None,
         }
     }
@@ -216,10 +216,13 @@ impl Presenter {
         let mut waiting = waiting.into_iter();
         for mut received in waiting.by_ref() {
             let before = self.last.get(received.tile).and_then(Option::as_ref);
-            self.concealer.conceal(&mut received, before);
+            let prepared = self.decoding.prepare(&mut received, before);
             let is_newest = newest.get(&received.tile) == Some(&received.id);
             let to_display = is_newest || self.recording.is_none();
-            let shown = self.show(&received, to_display, news)?;
+            let shown = match prepared {
+                Ok(()) => self.show(&received, to_display, news)?,
+                Err(_) => Shown::Undecodable,
+            };
             self.settle(Settled {
                 id: received.id,
                 tile: received.tile,
@@ -254,7 +257,7 @@ impl Presenter {
     }
 
     /// Shows and records a frame. It counts as shown if either sink took it, otherwise as
-    /// undecodable if either could not decode it. A frame without a checksum is checked first.
+    /// undecodable if either could not decode it.
     fn show(
         &mut self,
         frame: &ReceivedFrame,
@@ -263,10 +266,6 @@ impl Presenter {
     ) -> anyhow::Result<Shown> {
         let status = status(news);
         let mut shown = Shown::Withheld;
-        let is_wanted = to_display || self.recording.is_some();
-        if is_wanted && !frame.checked && vet(&frame.jpeg, false).is_err() {
-            return Ok(Shown::Undecodable);
-        }
         if let Some(display) = self.display.as_mut().filter(|_| to_display) {
             shown = display.show(frame, &status)?;
         }
@@ -286,12 +285,11 @@ impl Presenter {
         Ok(shown)
     }
 
-    /// Prints the notice about an anomaly that a sink found, once.
+    /// Prints the notice about an anomaly of the frames, once.
     fn tell_remark(&mut self) {
-        let recording = self.recording.as_mut().and_then(Sink::take_remark);
         let display = self.display.as_mut();
         let remark = display.and_then(|display| display.take_remark());
-        if let Some(remark) = remark.or(recording)
+        if let Some(remark) = remark.or_else(|| self.decoding.take_remark())
             && let Some(console) = self.remarks_to.take()
         {
             console.say(&format!(
@@ -328,16 +326,10 @@ impl Presenter {
         if shown == Shown::Yes {
             self.frames += 1;
             self.first.get_or_insert(at);
-            if let Some(readers) = &mut self.timecode {
-                while readers.len() <= tile
-                    && let Ok(reader) = TimecodeMeter::new()
-                {
-                    readers.push(reader);
-                }
-                if let Some(reader) = readers.get_mut(tile) {
-                    reader.read_jpeg(&jpeg, at);
-                    self.shared.set_timecode(tile, reader.figures());
-                }
+            if self.reads_timecode
+                && let Ok(counts) = self.decoding.read_timecode(tile, &jpeg, at)
+            {
+                self.shared.set_timecode(tile, counts);
             }
             if self.last.len() <= tile {
                 self.last.resize(tile + 1, None);
@@ -425,8 +417,9 @@ mod tests {
         let shared = Arc::new(Shared::new(FrameQueue::new(Keep::All), false).unwrap());
         let display: Box<dyn Sink> = Box::new(Broken);
         let stop = Arc::default();
-        let mut presenter =
-            Presenter::new(Some(display), None, None, files, Arc::clone(&shared), stop);
+        let decoding = (DecodingThread::start(&threads).unwrap(), false);
+        let (display, to) = (Some(display), Arc::clone(&shared));
+        let mut presenter = Presenter::new(display, None, decoding, files, to, stop);
         assert_eq!(shared.frames.put(frame(0, &quadrants(32, 32))), []);
         let args = Args::parse_from(["framegram-view", "--headless"]);
         assert!(threads.guard(|| presenter.run(&args, || false)).is_none());

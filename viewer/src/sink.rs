@@ -52,7 +52,7 @@ pub trait Sink {
     /// The longest time between two calls of [`tend`](Self::tend).
     fn patience(&self) -> Duration;
 
-    /// The anomaly of the decoded frames, once.
+    /// The anomaly of frames that the sink decodes in threads of its own, once.
     fn take_remark(&mut self) -> Option<String> {
         None
     }

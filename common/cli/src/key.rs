@@ -7,11 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use framegram_seal::Secret;
+use framegram_seal::{Secret, Suite};
 use zeroize::Zeroizing;
 
 /// The environment variable that holds a passphrase.
 pub const PASSPHRASE: &str = "FRAMEGRAM_PASSPHRASE";
+
+/// The environment variable that names a cipher, for measurements.
+pub const CIPHER: &str = "FRAMEGRAM_CIPHER";
 
 /// The longest file that holds a key or a passphrase, in bytes.
 const MAX_FILE: u64 = 4 << 10;
@@ -111,6 +114,22 @@ impl KeyArgs {
             Err(error) => Err(error).with_context(|| unusable(&PASSPHRASE)),
         }
     }
+}
+
+/// The cipher that a program seals its packets with: the one that this processor is good at, unless
+/// the environment names another one.
+///
+/// # Errors
+/// If the environment names no cipher.
+pub fn suite() -> Result<Suite> {
+    let Some(name) = std::env::var_os(CIPHER) else {
+        return Ok(Suite::best());
+    };
+    let is_named = |suite: &Suite| name.eq_ignore_ascii_case(suite.name());
+    Suite::ALL.into_iter().find(is_named).with_context(|| {
+        let known = Suite::ALL.map(Suite::name).join(" or ");
+        format!("{CIPHER} names no cipher: set it to {known}, or unset it")
+    })
 }
 
 fn unusable(place: &dyn std::fmt::Display) -> String {

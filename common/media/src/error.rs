@@ -9,6 +9,14 @@ use crate::limits::SizeError;
 #[error("the JPEG cannot be decoded: {0}")]
 pub struct Undecodable(pub(crate) String);
 
+impl Undecodable {
+    /// For this reason.
+    #[must_use]
+    pub fn because(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
 /// Bytes that are not the pixels of an image.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ImageError {

@@ -290,6 +290,27 @@ fn numbers_go_on_across_32_bits() {
     }
 }
 
+/// Late by two seconds of 1.5 Gbit/s, or of two thousand reports and requests a second.
+#[test]
+fn packets_that_others_overtook_are_taken_within_the_window() {
+    let windows = [
+        (Channel::Media, 1 << 18),
+        (Channel::Repair, 1 << 18),
+        (Channel::Control, 1 << 12),
+    ];
+    for (channel, window) in windows {
+        let mut sender = sender(Suite::best());
+        let mut viewer = joined(&mut sender);
+        let mut send = |number| sealed(&mut sender, &numbered(channel, number), SECOND);
+        let late = [1, 2, 3].map(&mut send);
+        let newest = send(window + 1);
+        assert!(opened(&mut viewer, &newest, SECOND).is_ok());
+        let taken = late.map(|datagram| opened(&mut viewer, &datagram, SECOND));
+        assert_eq!(taken[0], Err(Refusal::Replayed), "{channel:?}");
+        assert!(taken[1].is_ok() && taken[2].is_ok(), "{channel:?}");
+    }
+}
+
 #[test]
 #[should_panic(expected = "no number is sealed twice")]
 fn a_number_is_not_sealed_again() {

@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         }
         one_to_many {
             a_group_reaches_three_viewers_at_the_price_of_one
+            a_group_with_a_key_is_open_to_latecomers_who_have_it
             rtp_and_bare_jpeg_reach_a_group_too
             a_broadcast_reaches_three_viewers_at_the_price_of_one
             several_destinations_each_get_the_stream

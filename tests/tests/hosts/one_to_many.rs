@@ -3,7 +3,7 @@
 
 use framegram_tests::hosts::INTERFACE;
 use framegram_tests::networks::Segment;
-use framegram_tests::program::{Ended, PATIENT, Program, SENDER, VIEWER};
+use framegram_tests::program::{Ended, PATIENT, Program, SENDER, Start, VIEWER};
 use nix::sys::signal::Signal;
 
 const FRAMES: u64 = 20;
@@ -55,6 +55,39 @@ pub(crate) fn a_group_reaches_three_viewers_at_the_price_of_one() {
     ] {
         assert_one_for_all(&play(&network, at, &sending));
     }
+}
+
+/// Who comes late has the salt from the next report; who has no key sees nothing.
+pub(crate) fn a_group_with_a_key_is_open_to_latecomers_who_have_it() {
+    let network = Segment::new(4);
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let made = Start::new(SENDER, "keygen").with([&key]).run_plain().end();
+    assert_eq!(made.code, Some(0), "{}", made.said);
+    let key = format!("--key-file {}", key.display());
+    let at = "239.7.7.11:5006";
+    let mut first = viewer(&network, 1, &format!("{at} --once {key}"));
+    let without = viewer(&network, 3, &format!("{at} --wait 3s"));
+    let arguments = format!("-t 4 pattern:320x180@30 {at} {key}");
+    let sender = network.start(0, SENDER, &arguments).run();
+    first.wait_for("Following");
+    let late = viewer(&network, 2, &format!("{at} --once {key}"));
+    let sender = sender.end().well();
+    let [first, late] = [first, late].map(|viewer| viewer.end().well());
+    assert_eq!(
+        first.count("frames.intact"),
+        sender.count("frames.sent"),
+        "{:#}",
+        first.report
+    );
+    assert!(late.count("frames.intact") > 0, "{:#}", late.report);
+    for name in ["packets.unauthentic", "packets.replayed", "frames.lost"] {
+        assert_eq!(first.count(name) + late.count(name), 0, "{name}");
+    }
+    let without = without.end();
+    assert_eq!(without.code, Some(1), "{}", without.said);
+    assert!(without.said.contains("is encrypted: give this viewer"));
+    assert!(without.value("frames.shown").is_null());
 }
 
 pub(crate) fn rtp_and_bare_jpeg_reach_a_group_too() {

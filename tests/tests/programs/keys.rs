@@ -58,7 +58,7 @@ fn assert_complete(sender: &Ended, viewer: &Ended) {
 fn a_stream_with_a_key_arrives_complete_over_udp_and_tcp() {
     let keys = keys();
     let key = key_file(&keys, "one");
-    for transport in ["udp", "tcp"] {
+    for (transport, cipher) in [("udp", "AES-128-GCM"), ("tcp", "ChaCha20-Poly1305")] {
         let to = address();
         let viewer = viewer(&format!("{to} --once {key}"));
         assert!(
@@ -66,12 +66,17 @@ fn a_stream_with_a_key_arrives_complete_over_udp_and_tcp() {
                 .said()
                 .contains("framegram-send --key-file FILE camera")
         );
-        let arguments = format!("{key} --transport {transport}");
-        let sender = Start::new(SENDER, &arguments);
+        let arguments = format!("-v {key} --transport {transport}");
+        let sender = Start::new(SENDER, &arguments).environment("FRAMEGRAM_CIPHER", cipher);
         let sender = sender.with([media("clip.mp4"), to.to_string()]);
         let sender = sender.run().end().well();
+        assert!(sender.said.contains(&format!("sealed with {cipher}")));
         assert_complete(&sender, &viewer.end().well());
     }
+    let sender = Start::new(SENDER, &format!("{ENDLESS} {} -n 30 {key}", address()));
+    let sender = sender.environment("FRAMEGRAM_CIPHER", "DES").run().end();
+    assert_eq!(sender.code, Some(1), "{}", sender.said);
+    assert!(sender.said.contains("FRAMEGRAM_CIPHER names no cipher"));
 }
 
 #[test]
@@ -86,8 +91,9 @@ fn a_viewer_that_connects_needs_the_key() {
         let arguments = format!("--headless {PATIENT} --connect {to} {wait} -n 20 {key}");
         Start::new(VIEWER, &arguments).run()
     };
-    let other = connecting(&key_file(&keys, "other"), "--wait 2s");
+    let mut other = connecting(&key_file(&keys, "other"), "--wait 8s");
     sender.wait_for("but not with this key");
+    other.wait_for("does not answer: check that");
     assert_eq!(other.end().code, Some(1));
     assert_eq!(connecting("", "--wait 1s").end().code, Some(1));
     let viewer = connecting(&key, "--wait 20s").end().well();
@@ -97,6 +103,8 @@ fn a_viewer_that_connects_needs_the_key() {
     let sender = sender.end().well();
     assert_eq!(sender.count("admission.admitted"), 1);
     assert!(sender.count("packets.unauthentic") > 0);
+    // After the other key, a missing one is a notice of its own.
+    assert!(sender.said.contains("without a key"), "{}", sender.said);
 }
 
 #[test]
@@ -149,6 +157,8 @@ fn with_different_keys_nothing_is_shown_and_advice_is_given() {
         assert_eq!(viewer.code, Some(1), "{}", viewer.said);
         let advice = viewer.said.lines().last().unwrap_or_default();
         assert!(advice.contains("--key-file"), "{advice}");
+        let verdict = "No frame arrived: ";
+        assert!(viewer.said.contains(verdict), "{}", viewer.said);
         assert!(viewer.value("frames.shown").is_null());
         sender.signal(Signal::SIGINT);
         assert_eq!(

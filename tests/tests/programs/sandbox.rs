@@ -46,8 +46,10 @@ fn each_thread_of_both_programs_is_restricted_unless_a_flag_says_otherwise() {
         }
         let filters = of_threads(&viewer, "Seccomp_filters");
         let of = |thread| filters[thread].parse::<u32>().unwrap();
-        let further = of("network") - of("framegram-view");
-        assert_eq!(further, u32::from(bound), "{filters:?}");
+        for confined in ["network", "decoder"] {
+            let further = of(confined) - of("framegram-view");
+            assert_eq!(further, u32::from(bound), "{confined}: {filters:?}");
+        }
         let _ = sender.end().well();
         let viewer = viewer.end().well();
         assert!(viewer.count("frames.shown") > 30);

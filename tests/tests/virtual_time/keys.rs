@@ -9,7 +9,7 @@ use bytes::Bytes;
 use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{AcceptorConfig, Config, Event, Output, Rate, Sender};
-use framegram_common::wire::native::{Channel, Envelope, Integrity, Packet};
+use framegram_common::wire::native::{Channel, Envelope, HEADER, Integrity, Packet};
 use framegram_seal::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
 const MS: Duration = Duration::from_millis(1);
@@ -49,8 +49,23 @@ impl Sealed {
         assert!(self.nonces.insert(nonce), "{nonce:?} is sealed twice");
         let bytes = Box::leak(clear.to_vec().into_boxed_slice());
         let (_, packet) = Packet::decode(bytes).expect("a packet");
-        self.kinds.insert(std::mem::discriminant(&packet));
+        if self.kinds.insert(std::mem::discriminant(&packet)) {
+            // A viewer's number stays in the clear.
+            let viewer = envelope.viewer.map_or(0, |_| size_of::<u64>());
+            let hidden = &sealed[envelope.clear()..];
+            assert!(
+                !is_seen(&clear[HEADER + viewer..], hidden),
+                "its body can be seen: {packet:?}"
+            );
+        }
     }
+}
+
+/// Whether any eight bytes of a body, of which half are not 0, appear among those of a sealed packet.
+fn is_seen(body: &[u8], sealed: &[u8]) -> bool {
+    let telling = |part: &&[u8]| part.iter().filter(|byte| **byte != 0).count() >= 4;
+    let mut parts = body.windows(8).filter(telling);
+    parts.any(|part| sealed.windows(8).any(|of_sealed| of_sealed == part))
 }
 
 struct Scene {

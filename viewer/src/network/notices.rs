@@ -14,8 +14,8 @@ use log::{debug, info};
 use serde::Serialize;
 
 use super::Network;
+use crate::no_stream;
 use crate::report::live::{Live, Meter};
-use crate::seal::Seal;
 use crate::shared::TileNews;
 
 impl Network {
@@ -131,6 +131,22 @@ impl Network {
         }
     }
 
+    /// That the sender to connect to does not answer, while it is so; the first time, the console
+    /// says so too.
+    fn unanswered(&mut self, now: Duration) -> Option<String> {
+        let to = self.connected?;
+        let is_silent = now.saturating_sub(self.started) >= ANSWER;
+        if !is_silent || self.unheard_told || self.shared.news().followed() {
+            return None;
+        }
+        let advice = no_stream::advice(to, self.seal.is_some());
+        let line = format!("{to} does not answer: {advice}.");
+        if !std::mem::replace(&mut self.unanswered_told, true) {
+            self.console.say(&line);
+        }
+        Some(line)
+    }
+
     pub(super) fn remember(&mut self, from: SocketAddr) {
         let from = from.to_string();
         self.addresses.retain(|known| *known != from);
@@ -175,11 +191,12 @@ impl Network {
         if let Some(line) = self.unusable.poll(now) {
             self.console.say(&line);
         }
-        if let Some(line) = self.seal.as_mut().and_then(Seal::poll) {
+        if let Some(line) = self.seal.as_mut().and_then(|seal| seal.poll(now)) {
             self.console.say(&line);
         }
-        let refused = self.seal.as_ref().and_then(Seal::line);
-        live.unusable = self.unusable.line().or(refused).cloned();
+        let refused = self.seal.as_ref().and_then(|seal| seal.line(now));
+        let refused = self.unusable.line().or(refused).cloned();
+        live.unusable = refused.or_else(|| self.unanswered(now));
         self.introduce(&live);
         self.meters.resize_with(each.len(), Meter::default);
         let meters = self.meters.iter_mut();
@@ -213,6 +230,9 @@ impl Network {
         self.shared.tell(|news| news.live = Arc::new(live));
     }
 }
+
+/// A sender that listens answers within a round trip.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Notice about a cloned clock identity.
 const CLONED: &str = "The sender's machine has this machine's boot identity and another \

@@ -7,7 +7,7 @@ use framegram_common::stats::{Outcome, Packets};
 use framegram_lab::timecode::summary;
 
 use super::advice::{Advice, place};
-use super::verdict::verdict;
+use super::verdict::{no_frame, verdict};
 use super::{delays, share};
 
 /// The report, line by line.
@@ -33,7 +33,7 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
 #[must_use]
 pub fn lines_of_tiles(each: &[Statistics], all: &Statistics, advice: &Advice) -> Vec<String> {
     if each.is_empty() {
-        return vec!["No frame arrived.".to_owned()];
+        return vec![no_frame(all)];
     }
     let mut report = Vec::new();
     let indented = |line: String| format!("  {line}");

@@ -2,7 +2,7 @@
 
 use framegram_cli::numbers::{count, percent};
 use framegram_common::Statistics;
-use framegram_common::stats::Outcome;
+use framegram_common::stats::{DiscardReason, Discarded, Outcome};
 
 /// The verdict. It claims nothing about frames of which the format or a missing
 /// bye leaves the number unknown.
@@ -12,7 +12,7 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
     let missed = statistics.missed().unwrap_or(0);
     let skipped = statistics.outcomes[Outcome::Skipped].unwrap_or(0);
     if settled == 0 {
-        return "No frame arrived.".to_owned();
+        return no_frame(statistics);
     }
     let told = frames.lost.is_some();
     let mut verdict = head(missed, settled, told);
@@ -28,6 +28,43 @@ pub(super) fn verdict(statistics: &Statistics) -> String {
     }
     verdict + "."
 }
+
+/// No frame arrived. States why, if datagrams arrived and the key is the reason.
+pub(super) fn no_frame(statistics: &Statistics) -> String {
+    let has_key = statistics.packets.unauthentic.is_some();
+    let reasons = statistics.discarded.iter().filter_map(|of| {
+        let (what, advice) = match of.reason {
+            DiscardReason::Key if has_key => (
+                "are not encrypted with this viewer's key",
+                "give both programs the same --key-file, or this viewer the --sdp of the sender's \
+                 last start",
+            ),
+            DiscardReason::Key => ("are encrypted", "give this viewer the sender's --key-file"),
+            DiscardReason::Clear => (
+                "are not encrypted",
+                "start the sender with the same --key-file, or this viewer without",
+            ),
+            DiscardReason::Address | DiscardReason::Format | DiscardReason::Unknown => return None,
+        };
+        (of.datagrams >= ENOUGH).then_some((of, what, advice))
+    });
+    match reasons.max_by_key(|(of, ..)| of.datagrams) {
+        Some((
+            Discarded {
+                datagrams, from, ..
+            },
+            what,
+            advice,
+        )) => format!(
+            "No frame arrived: {} datagrams from {from} {what}; {advice}.",
+            count(*datagrams)
+        ),
+        None => "No frame arrived.".to_owned(),
+    }
+}
+
+/// One datagram may be a mistake.
+const ENOUGH: u64 = 2;
 
 fn head(missed: u64, settled: u64, told: bool) -> String {
     match (missed, told) {
@@ -117,5 +154,33 @@ mod tests {
             "No frame was lost: 45 of 45 shown, 40 of them byte for byte as sent, 5 with holes; \
              then the stream fell silent, without a bye."
         );
+    }
+
+    #[test]
+    fn a_key_that_differs_is_the_reason_why_no_frame_arrived() {
+        let told = |reason, datagrams, unauthentic| {
+            let mut none = Statistics::default();
+            none.packets.unauthentic = unauthentic;
+            none.discarded.push(Discarded {
+                reason,
+                format: None,
+                datagrams,
+                from: "192.0.2.1:5000".to_owned(),
+            });
+            verdict(&none)
+        };
+        let other = told(DiscardReason::Key, 1_200, Some(1_200));
+        assert!(
+            other.starts_with(
+                "No frame arrived: 1,200 datagrams from 192.0.2.1:5000 are not encrypted with this \
+                 viewer's key; give both programs the same --key-file"
+            ),
+            "{other}"
+        );
+        let without = told(DiscardReason::Key, 9, None);
+        assert!(without.ends_with("are encrypted; give this viewer the sender's --key-file."));
+        assert!(told(DiscardReason::Clear, 9, Some(9)).contains("are not encrypted; start"));
+        assert_eq!(told(DiscardReason::Key, 1, Some(1)), "No frame arrived.");
+        assert_eq!(told(DiscardReason::Unknown, 9, None), "No frame arrived.");
     }
 }

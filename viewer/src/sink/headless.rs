@@ -3,34 +3,27 @@
 use std::time::Duration;
 
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::Decoder;
 
 use super::{Flow, Shown, Sink, Status, TICK};
+use crate::decoding::DecodingThread;
 
 /// Checks the header and the end of a frame, and decodes no pixel: a picture that was encoded can
 /// be decoded.
 pub struct Headless {
-    decoder: Decoder,
+    decoding: DecodingThread,
 }
 
 impl Headless {
-    /// Creates its decoder.
-    ///
-    /// # Errors
-    /// When libjpeg-turbo has no memory.
-    pub fn new() -> anyhow::Result<Self> {
-        let decoder = Decoder::new()?;
-        Ok(Self { decoder })
+    /// Frames are checked in the decoding thread.
+    #[must_use]
+    pub fn new(decoding: DecodingThread) -> Self {
+        Self { decoding }
     }
 }
 
 impl Sink for Headless {
-    fn take_remark(&mut self) -> Option<String> {
-        self.decoder.take_remark()
-    }
-
     fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
-        Ok(match self.decoder.check(&frame.jpeg) {
+        Ok(match self.decoding.check(frame.tile, &frame.jpeg) {
             Ok(()) => Shown::Yes,
             Err(_) => Shown::Undecodable,
         })
@@ -54,12 +47,12 @@ mod tests {
     use framegram_media::Subsampling;
 
     use super::*;
-    use crate::fixture::{frame, jpeg, quadrants};
+    use crate::fixture::{decoding, frame, jpeg, quadrants};
     use crate::report::live::Live;
 
     #[test]
     fn distinguishes_pictures_from_other_bytes() {
-        let mut sink = Headless::new().unwrap();
+        let mut sink = Headless::new(decoding());
         let live = Live::default();
         let status = Status::at_start(&live);
         let mut show = |bytes: &[u8]| sink.show(&frame(0, bytes), &status).unwrap();

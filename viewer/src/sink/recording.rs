@@ -17,11 +17,12 @@ use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
-use framegram_media::{Decoder, Planes, Undecodable};
+use framegram_media::{Planes, Undecodable};
 
 use self::times::Times;
 use self::y4m::Y4mRecorder;
 use super::{Flow, Shown, Sink, Status, TICK};
+use crate::decoding::DecodingThread;
 
 /// The format of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -63,7 +64,7 @@ enum Out {
 }
 
 enum Writer {
-    Mjpeg(Decoder, Times),
+    Mjpeg(DecodingThread, Times),
     Y4m(Box<Y4mRecorder>),
 }
 
@@ -108,7 +109,7 @@ impl Recording {
         format: Format,
         patience: Option<Duration>,
         console: &Arc<Console>,
-        threads: &Threads,
+        (decoding, threads): (&DecodingThread, &Threads),
     ) -> anyhow::Result<Self> {
         let piped = path.as_os_str() == STANDARD;
         if piped && io::stdout().is_terminal() {
@@ -135,13 +136,13 @@ impl Recording {
         } else {
             path.display().to_string()
         };
-        let decoder = Decoder::new()?;
+        let decoding = decoding.clone();
         Ok(Self {
             out,
             name,
             writer: match format {
-                Format::Mjpeg => Writer::Mjpeg(decoder, Times::default()),
-                Format::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoder))),
+                Format::Mjpeg => Writer::Mjpeg(decoding, Times::default()),
+                Format::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding))),
             },
             closed: false,
             failed: None,
@@ -155,8 +156,8 @@ impl Recording {
     /// Writes the frame. Returns whether it was recorded.
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
-            Writer::Mjpeg(decoder, times) => {
-                decoder.check(&frame.jpeg)?;
+            Writer::Mjpeg(decoding, times) => {
+                decoding.check(frame.tile, &frame.jpeg)?;
                 times.write(frame, &mut self.out)?;
                 self.out.write_all(&frame.jpeg)?;
                 if !frame.jpeg.ends_with(&END) {
@@ -245,13 +246,6 @@ impl Recording {
 }
 
 impl Sink for Recording {
-    fn take_remark(&mut self) -> Option<String> {
-        match &mut self.writer {
-            Writer::Mjpeg(decoder, _) => decoder.take_remark(),
-            Writer::Y4m(y4m) => y4m.take_remark(),
-        }
-    }
-
     fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
         if self.closed || self.failed.is_some() {
             return Ok(Shown::Withheld);

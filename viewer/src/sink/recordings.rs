@@ -11,6 +11,7 @@ use framegram_common::receiver::ReceivedFrame;
 
 use super::recording::{Format, Recording};
 use super::{Flow, Shown, Sink, Status, TICK};
+use crate::decoding::DecodingThread;
 
 /// The recordings, one for each tile.
 pub struct Recordings {
@@ -19,6 +20,7 @@ pub struct Recordings {
     format: Format,
     patience: Option<Duration>,
     console: Arc<Console>,
+    decoding: DecodingThread,
     threads: Threads,
 }
 
@@ -32,15 +34,17 @@ impl Recordings {
         format: Format,
         patience: Option<Duration>,
         console: &Arc<Console>,
-        threads: &Threads,
+        (decoding, threads): (&DecodingThread, &Threads),
     ) -> anyhow::Result<Self> {
-        let first = Recording::create(path, format, patience, console, threads)?;
+        let owners = (decoding, threads);
+        let first = Recording::create(path, format, patience, console, owners)?;
         Ok(Self {
             tiles: vec![first],
             path: path.to_owned(),
             format,
             patience,
             console: Arc::clone(console),
+            decoding: decoding.clone(),
             threads: threads.clone(),
         })
     }
@@ -50,15 +54,11 @@ impl Sink for Recordings {
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         while self.tiles.len() <= frame.tile {
             let path = numbered(&self.path, self.tiles.len() + 1);
-            let (console, threads) = (&self.console, &self.threads);
-            let next = Recording::create(&path, self.format, self.patience, console, threads)?;
+            let (console, owners) = (&self.console, (&self.decoding, &self.threads));
+            let next = Recording::create(&path, self.format, self.patience, console, owners)?;
             self.tiles.push(next);
         }
         self.tiles[frame.tile].show(frame, status)
-    }
-
-    fn take_remark(&mut self) -> Option<String> {
-        self.tiles.iter_mut().find_map(Sink::take_remark)
     }
 
     fn tend(&mut self, status: &Status) -> anyhow::Result<Flow> {

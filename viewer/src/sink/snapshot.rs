@@ -9,9 +9,11 @@ use bytes::Bytes;
 use framegram_cli::output::OutputFile;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
-use framegram_media::{Decoder, Reduction, Subsampling, XrgbImage};
+use framegram_media::{Subsampling, XrgbImage};
 use image::ImageEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+
+use crate::decoding::DecodingThread;
 
 /// The format of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,18 +68,14 @@ impl Kind {
         }
     }
 
-    fn write(self, jpeg: &[u8], out: impl Write) -> anyhow::Result<()> {
+    fn write(self, jpeg: &Bytes, decoding: &DecodingThread, out: impl Write) -> anyhow::Result<()> {
         match self {
             Self::Jpeg => {
                 let mut out = out;
                 out.write_all(jpeg)?;
                 Ok(out.flush()?)
             }
-            Self::Png => {
-                let mut picture = XrgbImage::default();
-                Decoder::new()?.decode(jpeg, Reduction::None, &mut picture)?;
-                write_png(&picture, out)
-            }
+            Self::Png => write_png(&decoding.decode_whole(jpeg)?, out),
         }
     }
 }
@@ -97,9 +95,9 @@ impl Snapshot {
     ///
     /// # Errors
     /// If the frame cannot be decoded or the disk is full.
-    pub fn write(self, jpeg: &[u8]) -> anyhow::Result<PathBuf> {
+    pub fn write(self, jpeg: &Bytes, decoding: &DecodingThread) -> anyhow::Result<PathBuf> {
         let kind = self.kind;
-        self.file.replace(|out| kind.write(jpeg, out))
+        self.file.replace(|out| kind.write(jpeg, decoding, out))
     }
 
     /// Writes an image that is not a received frame. Returns the path.
@@ -132,10 +130,10 @@ impl Series {
     ///
     /// # Errors
     /// If the folder cannot be written to.
-    pub fn write(&mut self, jpeg: &Bytes) -> anyhow::Result<PathBuf> {
+    pub fn write(&mut self, jpeg: &Bytes, decoding: &DecodingThread) -> anyhow::Result<PathBuf> {
         let path = self.reserve()?;
         let written = OutputFile::claim(&path, "snapshot", &Threads::new(&Stop::new()))
-            .and_then(|file| file.replace(|out| self.kind.write(jpeg, out)));
+            .and_then(|file| file.replace(|out| self.kind.write(jpeg, decoding, out)));
         if written.is_err() {
             // An empty file is of no use.
             let _ = fs::remove_file(&path);
@@ -189,7 +187,7 @@ const QUALITY: u8 = 92;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{Folder, quadrants};
+    use crate::fixture::{Folder, decoding, quadrants};
 
     fn claim(path: &Path) -> anyhow::Result<Snapshot> {
         Snapshot::claim(path, &Threads::new(&Stop::new()))
@@ -199,8 +197,8 @@ mod tests {
     fn a_jpg_is_the_frame_byte_for_byte() {
         let folder = Folder::new();
         let path = folder.path("last.jpg");
-        let jpeg = quadrants(64, 48);
-        let written = claim(&path).unwrap().write(&jpeg).unwrap();
+        let jpeg = Bytes::from(quadrants(64, 48));
+        let written = claim(&path).unwrap().write(&jpeg, &decoding()).unwrap();
         assert_eq!(written, path);
         assert_eq!(std::fs::read(path).unwrap(), jpeg);
     }
@@ -209,14 +207,11 @@ mod tests {
     fn a_png_has_the_decoded_pixels() {
         let folder = Folder::new();
         let path = folder.path("last.PNG");
-        let jpeg = quadrants(64, 48);
-        claim(&path).unwrap().write(&jpeg).unwrap();
+        let jpeg = Bytes::from(quadrants(64, 48));
+        let decoding = decoding();
+        claim(&path).unwrap().write(&jpeg, &decoding).unwrap();
         let png = image::load_from_memory(&std::fs::read(path).unwrap()).unwrap();
-        let mut picture = XrgbImage::default();
-        Decoder::new()
-            .unwrap()
-            .decode(&jpeg, Reduction::None, &mut picture)
-            .unwrap();
+        let picture = decoding.decode_whole(&jpeg).unwrap();
         for (x, y, pixel) in png.to_rgb8().enumerate_pixels() {
             let word = picture.pixels[y as usize * 64 + x as usize];
             assert_eq!(pixel.0, word.to_be_bytes()[1..], "at {x}, {y}");
@@ -244,8 +239,10 @@ mod tests {
         let mut series = Series::new(Some(&folder.path("shot.jpg")));
         std::fs::write(folder.path("shot-1.jpg"), b"mine").unwrap();
         let jpeg = Bytes::from(quadrants(32, 32));
-        assert_eq!(series.write(&jpeg).unwrap(), folder.path("shot-2.jpg"));
-        assert_eq!(series.write(&jpeg).unwrap(), folder.path("shot-3.jpg"));
+        let decoding = decoding();
+        for name in ["shot-2.jpg", "shot-3.jpg"] {
+            assert_eq!(series.write(&jpeg, &decoding).unwrap(), folder.path(name));
+        }
         assert_eq!(std::fs::read(folder.path("shot-1.jpg")).unwrap(), b"mine");
         assert_eq!(std::fs::read(folder.path("shot-3.jpg")).unwrap(), jpeg);
     }

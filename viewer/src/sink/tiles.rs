@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::{FrameId, ReceivedFrame};
-use framegram_media::{Decoder, Reduction, XrgbImage};
+use framegram_media::XrgbImage;
 use framegram_net::clock;
 
 use super::wall::{self, Tile, Wall};
 use super::{Flow, Settled, Shown, Sink, Status};
+use crate::decoding::DecodingThread;
 use crate::shared::TileNews;
 use decoding::{Decoding, Job};
 
@@ -22,8 +23,8 @@ pub(crate) struct Tiles {
     /// `None`: without a window. Frames are decoded all the same.
     window: Option<Wall>,
     decoding: Decoding,
-    /// For the snapshot.
-    decoder: Decoder,
+    /// Decodes for the snapshot.
+    snapshots: DecodingThread,
     tiles: Vec<TileState>,
     /// Frames with an outcome to report.
     settled: VecDeque<Settled>,
@@ -52,11 +53,15 @@ impl Tiles {
     ///
     /// # Errors
     /// If the decoders or their threads cannot be created.
-    pub(crate) fn new(window: Option<Wall>, threads: &Threads) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        window: Option<Wall>,
+        snapshots: DecodingThread,
+        threads: &Threads,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             window,
             decoding: Decoding::start(threads)?,
-            decoder: Decoder::new()?,
+            snapshots,
             tiles: Vec::new(),
             settled: VecDeque::new(),
             next_draw: Duration::ZERO,
@@ -178,12 +183,10 @@ impl Sink for Tiles {
         let begun = clock::now();
         let mut pictures = Vec::new();
         for tile in &self.tiles {
-            let mut picture = XrgbImage::default();
             // Tiles that would delay the end are left out.
             let in_time = clock::now().saturating_sub(begun) < SNAPSHOT;
             let last = tile.last.as_ref().filter(|_| in_time);
-            let decoded = last.map(|jpeg| self.decoder.decode(jpeg, Reduction::None, &mut picture));
-            pictures.push(matches!(decoded, Some(Ok(()))).then_some(picture));
+            pictures.push(last.and_then(|jpeg| self.snapshots.decode_whole(jpeg).ok()));
         }
         if pictures.iter().all(Option::is_none) {
             return None;

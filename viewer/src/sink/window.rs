@@ -4,14 +4,14 @@ mod canvas;
 mod keys;
 pub(crate) mod wall;
 
-use std::mem::swap;
+use std::mem::take;
 use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
+use framegram_media::{Reduction, Undecodable, XrgbImage};
 use framegram_window::{Input, fit};
 
 use self::canvas::{Canvas, Place};
@@ -19,11 +19,12 @@ use self::keys::{Command, HELP};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
+use crate::decoding::{Decoders, DecodingThread, decode_for};
 
 /// A window that shows one stream. Lives on the main thread.
 pub struct Window {
     inner: framegram_window::Window,
-    decoder: Decoder,
+    decoding: DecodingThread,
     canvas: Canvas,
     /// The frame on display.
     seen: Option<Seen>,
@@ -65,14 +66,19 @@ struct Drawn {
 }
 
 impl Window {
-    /// Opens the window with `greeting` as the text before the first frame.
+    /// Opens the window with `greeting` as the text before the first frame. Frames are decoded in
+    /// the decoding thread.
     ///
     /// # Errors
     /// If there is no display.
-    pub fn open(greeting: Vec<String>, series: Series) -> anyhow::Result<Self> {
+    pub fn open(
+        greeting: Vec<String>,
+        series: Series,
+        decoding: DecodingThread,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             inner: open(FIRST_SIZE)?,
-            decoder: Decoder::new()?,
+            decoding,
             canvas: Canvas::default(),
             seen: None,
             spare: XrgbImage::default(),
@@ -90,30 +96,43 @@ impl Window {
     /// Decodes a frame, reduced to about the size of its display, and keeps it
     /// for display.
     fn take(&mut self, jpeg: &Bytes, stale: &[Range<u32>]) -> Result<(), Undecodable> {
-        let coded = self.decoder.size(jpeg)?;
-        let area = fit(coded, self.inner.size());
-        let reduction = Reduction::towards(coded, (area.width, area.height));
-        self.decoder.decode(jpeg, reduction, &mut self.spare)?;
-        let seen = self.seen.get_or_insert_with(|| Seen {
-            jpeg: Bytes::new(),
-            stale_units: Vec::new(),
+        let area = self.inner.size();
+        let mut picture = take(&mut self.spare);
+        let (frame, units) = (jpeg.clone(), stale.to_vec());
+        let decode = move |decoders: &mut Decoders| {
+            let decoded = decode_for(&mut decoders.decoder, &frame, area, &mut picture);
+            let mut stale = Stale::default();
+            stale.read(&frame, &units);
+            Ok((decoded, picture, stale, units))
+        };
+        let (decoded, picture, stale, stale_units) = self.decoding.run(decode)?;
+        let (coded, reduction) = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.spare = picture;
+                return Err(error);
+            }
+        };
+        let seen = Seen {
+            jpeg: jpeg.clone(),
+            stale_units,
             coded,
             reduction,
-            picture: XrgbImage::default(),
-            stale: Stale::default(),
-        });
-        seen.stale.read(jpeg, stale);
-        swap(&mut seen.picture, &mut self.spare);
-        seen.jpeg = jpeg.clone();
-        seen.stale_units.clear();
-        seen.stale_units.extend_from_slice(stale);
-        (seen.coded, seen.reduction) = (coded, reduction);
+            picture,
+            stale,
+        };
+        if let Some(before) = self.seen.replace(seen) {
+            self.spare = before.picture;
+        }
         Ok(())
     }
 
     /// Resizes the window to fit the picture, unless the user has resized it.
     fn unfold(&mut self, jpeg: &Bytes) {
-        if let Ok(coded) = self.decoder.size(jpeg)
+        let jpeg = jpeg.clone();
+        if let Ok(coded) = self
+            .decoding
+            .run(move |decoders| decoders.decoder.size(&jpeg))
             && let Some(screen) = self.inner.screen().filter(|_| self.inner.is_as_opened())
         {
             let size = comfortable(coded, screen, self.inner.scale());
@@ -138,7 +157,7 @@ impl Window {
     fn write_snapshot(&mut self, now: Duration) {
         let message = match &self.seen {
             None => "no frame to write yet".to_owned(),
-            Some(seen) => match self.series.write(&seen.jpeg) {
+            Some(seen) => match self.series.write(&seen.jpeg, &self.decoding) {
                 Ok(path) => format!("wrote {}", path.display()),
                 Err(error) => format!("{error:#}"),
             },
@@ -166,7 +185,9 @@ impl Window {
             panels.push((Place::Centre, HELP.map(str::to_owned).to_vec()));
             notes.extend(silence.clone());
         } else if let Some(silence) = &silence {
-            panels.push((Place::Centre, vec![silence.clone()]));
+            let unusable = status.live.unusable.clone();
+            let lines = std::iter::once(silence.clone()).chain(unusable);
+            panels.push((Place::Centre, lines.collect()));
         }
         if self.frozen {
             notes.push("frozen: press space to continue".to_owned());
@@ -238,10 +259,6 @@ impl Window {
 }
 
 impl Sink for Window {
-    fn take_remark(&mut self) -> Option<String> {
-        self.decoder.take_remark()
-    }
-
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         if self.frozen {
             self.newest = Some(status.now);

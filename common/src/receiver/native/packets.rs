@@ -137,8 +137,12 @@ impl NativeSession {
             .record_lateness(self.delay.record(sent, header.number, now));
         let offset = self.offset(sent);
         self.latency.record_packet(sent, now, offset);
-        let outlived = |bye: &mut Bye| !bye.record_media(header.number.0, now);
-        self.bye.take_if(outlived);
+        // Of a stream that has ended, only packets behind its last one prove that it continues, and
+        // those begin another session. Others were delayed, or are repeated by a stranger.
+        if !self.ended {
+            let outlived = |bye: &mut Bye| !bye.record_media(header.number.0, now);
+            self.bye.take_if(outlived);
+        }
     }
 
     /// The number of a chunk's frame in full.

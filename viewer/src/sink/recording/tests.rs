@@ -3,7 +3,7 @@ use framegram_media::Subsampling;
 
 use super::*;
 use crate::conceal::Concealer;
-use crate::fixture::{Folder, frame, jpeg, quadrants};
+use crate::fixture::{Folder, decoding, frame, jpeg, quadrants};
 use crate::report::live::Live;
 
 fn create(path: &Path) -> Recording {
@@ -13,7 +13,7 @@ fn create(path: &Path) -> Recording {
         Format::of(path).unwrap(),
         None,
         &console,
-        &Threads::new(&Stop::new()),
+        (&decoding(), &Threads::new(&Stop::new())),
     )
     .unwrap()
 }
@@ -65,8 +65,8 @@ fn a_full_disk_ends_the_recording_and_not_the_window() {
     let path = Path::new("/dev/full");
     // As with a window.
     let patience = Some(Duration::from_secs(10));
-    let mut recording =
-        Recording::create(path, Format::Mjpeg, patience, &console, &threads).unwrap();
+    let owners = (&decoding(), &threads);
+    let mut recording = Recording::create(path, Format::Mjpeg, patience, &console, owners).unwrap();
     let live = Live::default();
     let status = Status::at_start(&live);
     let jpeg = quadrants(64, 48);

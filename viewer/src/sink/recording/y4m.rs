@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::time::Duration;
 
+use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::Y4mHeader;
-use framegram_media::{Decoder, Planes};
+use framegram_media::{Planes, Undecodable};
 
 use super::{Failure, Out};
+use crate::decoding::DecodingThread;
 
 /// Writes pictures as Y4M, without a conversion to RGB.
 pub(super) struct Y4mRecorder {
-    decoder: Decoder,
+    decoding: DecodingThread,
     /// The image decoded last.
     planes: Planes,
     /// Frames that wait until the rate is known.
@@ -23,9 +25,9 @@ pub(super) struct Y4mRecorder {
 }
 
 impl Y4mRecorder {
-    pub(super) fn new(decoder: Decoder) -> Self {
+    pub(super) fn new(decoding: DecodingThread) -> Self {
         Self {
-            decoder,
+            decoding,
             planes: Planes::default(),
             first: Vec::new(),
             promised: None,
@@ -33,17 +35,12 @@ impl Y4mRecorder {
         }
     }
 
-    /// The anomaly of the frames, once.
-    pub(super) fn take_remark(&mut self) -> Option<String> {
-        self.decoder.take_remark()
-    }
-
     /// Writes the frame, or keeps it with the first few.
     pub(super) fn write(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
         if self.promised.is_some() {
             return self.write_picture(frame, out);
         }
-        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        self.decode(&frame.jpeg)?;
         self.first.push(frame.clone());
         if self.first.len() < START_FRAMES {
             return Ok(());
@@ -64,11 +61,15 @@ impl Y4mRecorder {
         self.unlike
     }
 
+    fn decode(&mut self, jpeg: &Bytes) -> Result<(), Undecodable> {
+        self.decoding.decode_planes(jpeg, &mut self.planes)
+    }
+
     fn start(&mut self, out: &mut Out) -> Result<(), Failure> {
         let rate = Some(rate(&self.first));
         for frame in std::mem::take(&mut self.first) {
             if self.promised.is_none() {
-                self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+                self.decode(&frame.jpeg)?;
                 let header = header(&self.planes, rate);
                 write!(out, "{header}")?;
                 self.promised = Some(header);
@@ -82,7 +83,7 @@ impl Y4mRecorder {
     }
 
     fn write_picture(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
-        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        self.decode(&frame.jpeg)?;
         let rate = self.promised.and_then(|header| header.rate);
         if self.promised != Some(header(&self.planes, rate)) {
             self.unlike += 1;

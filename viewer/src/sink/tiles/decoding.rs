@@ -18,7 +18,7 @@ use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_common::slices;
 use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage, vet};
 
-use crate::sink::wall;
+use crate::decoding::decode_for;
 
 /// A frame to be decoded.
 pub(super) struct Job {
@@ -171,14 +171,13 @@ fn decode(decoder: &mut Decoder, job: Job) -> Done {
         mut picture,
     } = job;
     let jpeg = filled(&frame, before.as_ref());
-    let outcome = decoder.size(&jpeg).and_then(|coded| {
-        if !frame.checked {
-            vet(&jpeg, false)?;
-        }
-        let reduction = area.map_or(Reduction::Eighth, |area| {
-            Reduction::towards(coded, wall::seen(coded, area))
-        });
-        decoder.decode(&jpeg, reduction, &mut picture)
+    let vetted = match frame.checked {
+        true => Ok(()),
+        false => vet(&jpeg, false),
+    };
+    let outcome = vetted.and_then(|()| match area {
+        Some(area) => decode_for(decoder, &jpeg, area, &mut picture).map(drop),
+        None => decoder.decode(&jpeg, Reduction::Eighth, &mut picture),
     });
     Done {
         tile,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use framegram_media::XrgbImage;
-use framegram_window::{Area, Input, fit};
+use framegram_window::{Area, Input};
 
 use super::canvas::{Canvas, Place};
 use super::keys::{self, Command, WALL_HELP};
@@ -211,12 +211,6 @@ impl Wall {
         self.drawn = wanted;
         self.inner.draw(self.canvas.pixels())
     }
-}
-
-/// Width and height of a picture fitted into an area.
-pub(crate) fn seen(picture: (usize, usize), area: (usize, usize)) -> (usize, usize) {
-    let area = fit(picture, area);
-    (area.width, area.height)
 }
 
 /// One picture with all tiles.
