@@ -54,7 +54,7 @@ const WIDTH: usize = 90;
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::fs;
     use std::path::Path;
 
@@ -138,47 +138,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    /// Adds the names of the functions in a folder's Rust files.
-    fn functions(folder: &Path, names: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap_or_default();
-            if path.is_dir() && name != "target" && name != ".git" {
-                functions(&path, names);
-            } else if path.extension().is_some_and(|kind| kind == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let definitions = text.split("fn ").skip(1);
-                let name = |rest: &str| rest.split(['(', '<']).next().map(str::to_owned);
-                names.extend(definitions.filter_map(name));
-            }
-        }
-    }
-
-    #[test]
-    fn the_tests_that_the_security_page_names_exist() {
-        let mut names = BTreeSet::new();
-        functions(root(), &mut names);
-        let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
-        let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:…".contains(c);
-        let mut found = 0;
-        for code in page.split('`').skip(1).step_by(2) {
-            let test = code.rsplit("::").next().unwrap_or(code);
-            if !code.chars().all(is_part) || test.matches('_').count() < 2 {
-                continue;
-            }
-            let exists = match test.strip_suffix('…') {
-                Some(start) => names
-                    .range(start.to_owned()..)
-                    .next()
-                    .is_some_and(|it| it.starts_with(start)),
-                None => names.contains(test),
-            };
-            assert!(exists, "docs/security.md names {code}");
-            found += 1;
-        }
-        assert!(found > 0);
     }
 
     #[test]
