@@ -13,7 +13,7 @@ use framegram_cli::console::Console;
 use framegram_cli::errors::is_reader_gone;
 use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::paths::STANDARD;
-use framegram_cli::pipe::Pipe;
+use framegram_cli::pipe::{Pipe, widen};
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
@@ -116,6 +116,9 @@ impl Recording {
                 "pictures are no text for a terminal: pipe them to a program, as in \
                  --output - --output-format y4m | ffplay -, or record to a file"
             );
+        }
+        if piped {
+            widen(io::stdout());
         }
         let file = OutputFile::claim(path, "output", threads)?;
         let out = match file.pipe() {
