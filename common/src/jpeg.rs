@@ -4,6 +4,7 @@
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
 mod clean;
+pub mod halves;
 pub(crate) mod huffman;
 pub(crate) mod markers;
 pub mod scan;

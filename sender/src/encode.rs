@@ -16,7 +16,7 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, TableMaker};
+use framegram_media::{Compressor, Decoder, Image, TableMaker, Work};
 
 use self::fit::{Fit, Verdict};
 use self::scale::Scaler;
@@ -177,6 +177,15 @@ impl Encoder {
             self.restart.clone(),
             self.huffman.clone(),
         )
+    }
+
+    /// Lets a second thread encode the lower half of large frames, where that is measured to be
+    /// faster. The caller runs the work that is returned in that thread; it ends with this encoder.
+    ///
+    /// # Errors
+    /// If libjpeg-turbo cannot be initialized.
+    pub fn second_thread(&mut self) -> Result<Work> {
+        Ok(self.compressor.second_thread()?)
     }
 
     /// The limiter of these encoders.

@@ -1,9 +1,11 @@
 //! Images in memory, their JPEGs and Y4M, and the limits of what is taken. The only crate that knows libjpeg-turbo; it knows no source, window
 //! or network.
 
+mod choice;
 mod compressor;
 mod decoder;
 mod error;
+mod helper;
 mod huffman;
 mod image;
 mod libjpeg;
@@ -20,6 +22,7 @@ pub mod y4m;
 pub use self::compressor::Compressor;
 pub use self::decoder::{Decoder, Reduction};
 pub use self::error::{CodecError, ImageError, Undecodable};
+pub use self::helper::Work;
 pub use self::huffman::{HuffmanTables, TableMaker};
 pub use self::image::{Image, Pixels, Turn};
 pub use self::planes::{Plane, Planes};

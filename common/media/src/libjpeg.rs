@@ -21,7 +21,7 @@ pub(crate) struct Decompressor {
 }
 
 /// What a JPEG's header says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) width: usize,
     pub(crate) height: usize,
@@ -145,22 +145,22 @@ impl Decompressor {
         self.outcome(status)
     }
 
-    /// Decompresses into planes without a gap between them or between rows; each
-    /// goes with whole samples of chroma. The subsampling of the header is known.
-    pub(crate) fn decompress_planes(
+    /// Decompresses into planes as large as [`plane_sizes`] says, without a gap
+    /// between rows; each goes with whole samples of chroma. The subsampling of the
+    /// header is known.
+    pub(crate) fn decompress_planes<'a>(
         &mut self,
         jpeg: &[u8],
         header: &Header,
-        samples: &mut Vec<u8>,
+        planes: impl IntoIterator<Item = &'a mut [u8]>,
     ) -> Result<Remark, Undecodable> {
         let sizes = plane_sizes(header);
-        samples.resize(sizes.iter().sum(), 0);
         let mut pointers = [std::ptr::null_mut(); 3];
-        let mut rest = samples.as_mut_slice();
+        let mut planes = planes.into_iter();
         for (pointer, size) in pointers.iter_mut().zip(sizes) {
-            let (plane, behind) = rest.split_at_mut(size);
+            let plane = planes.next().unwrap_or_default();
+            assert_eq!(plane.len(), size, "a whole plane");
             *pointer = plane.as_mut_ptr();
-            rest = behind;
         }
         // SAFETY: as in `decompress`; the planes are as large as libjpeg-turbo
         // itself says for this size and subsampling, the factor being 1.
@@ -217,7 +217,7 @@ impl Drop for Decompressor {
 }
 
 /// Bytes of the planes, none where there is no such plane.
-fn plane_sizes(header: &Header) -> [usize; 3] {
+pub(crate) fn plane_sizes(header: &Header) -> [usize; 3] {
     let count = if header.subsamp == Subsamp::Gray {
         1
     } else {

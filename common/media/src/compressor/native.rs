@@ -168,6 +168,7 @@ impl<'a> NativeImage<'a> {
 }
 
 /// How images are coded until something of it changes.
+#[derive(Clone)]
 pub(super) struct Tables {
     pub(super) steps: Steps,
     /// What of a step a coefficient other than the mean is rounded at, in
