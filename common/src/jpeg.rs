@@ -13,7 +13,7 @@ mod splitter;
 use thiserror::Error;
 
 pub use self::clean::clean;
-pub use self::huffman::{Huffman, STANDARD as STANDARD_TABLES};
+pub use self::huffman::{Huffman, HuffmanTable, STANDARD as STANDARD_TABLES};
 use self::markers::{
     APP0, APP14, APP15, COM, DRI, EOI, Marker, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOF3, SOI,
     SOS, is_reserved, is_start_of_frame,

@@ -24,7 +24,7 @@ const BLOCK: usize = 8;
 
 /// Coefficients below 0.61 of a step become 0: they cost more bytes than they
 /// show.
-const ROUNDING: u32 = 39;
+pub(crate) const ROUNDING: u32 = 39;
 
 /// Room for a block: 64 codes of 16 bits, each before 10 more, which is several
 /// times what noise of quality 100 takes.

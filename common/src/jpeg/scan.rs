@@ -10,11 +10,14 @@
 mod bits;
 mod counts;
 mod progressive;
+mod requantise;
 mod tables;
+mod writer;
 
 use self::bits::Bits;
 pub use self::counts::SymbolCounts;
 use self::progressive::Spectrum;
+pub use self::requantise::{Recoding, requantise};
 use self::tables::{Codes, Tables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
 use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
