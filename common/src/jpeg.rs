@@ -4,6 +4,7 @@
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annex B.
 
 mod clean;
+pub mod halves;
 pub(crate) mod huffman;
 pub(crate) mod markers;
 pub mod scan;
@@ -12,7 +13,7 @@ mod splitter;
 use thiserror::Error;
 
 pub use self::clean::clean;
-pub use self::huffman::{Huffman, STANDARD as STANDARD_TABLES};
+pub use self::huffman::{Huffman, HuffmanTable, STANDARD as STANDARD_TABLES};
 use self::markers::{
     APP0, APP14, APP15, COM, DRI, EOI, Marker, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOF3, SOI,
     SOS, is_reserved, is_start_of_frame,

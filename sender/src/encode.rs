@@ -1,6 +1,7 @@
 //! Encodes pictures as JPEG with the requested quality, size and length.
 //!
-//! A source's own JPEGs pass through unchanged unless one of these settings requires otherwise.
+//! A source's own JPEGs pass through unchanged unless one of these settings requires otherwise. Where
+//! only their quality falls, they are requantised; otherwise they are decoded and re-encoded.
 
 mod fit;
 mod scale;
@@ -9,16 +10,16 @@ mod timecode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, TableMaker};
+use framegram_media::{Compressor, Decoder, Image, TableMaker, Work, requantise};
 
-use self::fit::{Fit, Verdict};
+use self::fit::{Fit, Try, Verdict};
 use self::scale::Scaler;
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
@@ -94,7 +95,7 @@ pub enum FrameOrigin {
     Pixels,
     /// The source's own JPEG, unchanged.
     PassedThrough,
-    /// The source's own JPEG, decoded and re-encoded.
+    /// The source's own JPEG, requantised, or decoded and re-encoded.
     Reencoded {
         /// The wire format cannot carry that JPEG, or not every viewer can decode it.
         unsupported: bool,
@@ -179,6 +180,15 @@ impl Encoder {
         )
     }
 
+    /// Lets a second thread encode the lower half of large frames, where that is measured to be
+    /// faster. The caller runs the work that is returned in that thread; it ends with this encoder.
+    ///
+    /// # Errors
+    /// If libjpeg-turbo cannot be initialized.
+    pub fn second_thread(&mut self) -> Result<Work> {
+        Ok(self.compressor.second_thread()?)
+    }
+
     /// The limiter of these encoders.
     #[must_use]
     pub fn limiter(&self) -> Limiter {
@@ -261,8 +271,18 @@ impl Encoder {
                         encodings: 0,
                     });
                 }
-                let picture = self.decoder.decode_image(jpeg)?;
-                let encoded = self.encode_picture(&picture, timecode)?;
+                let size_stays = timecode.is_none() && size_asked == (width, height);
+                let requantised = match size_stays && carried {
+                    true => self.requantise(jpeg, size_asked)?,
+                    false => None,
+                };
+                let encoded = match requantised {
+                    Some(encoded) => encoded,
+                    None => {
+                        let picture = self.decoder.decode_image(jpeg)?;
+                        self.encode_picture(&picture, timecode)?
+                    }
+                };
                 Ok(Encoded {
                     origin: FrameOrigin::Reencoded {
                         unsupported: !carried,
@@ -274,44 +294,75 @@ impl Encoder {
         }
     }
 
+    /// Encodes a source's own JPEG without decoding it to pixels; `None` if it is of no such kind,
+    /// or has to be scaled down.
+    fn requantise(&mut self, jpeg: &[u8], size: (usize, usize)) -> Result<Option<Encoded>> {
+        let tables = self.huffman.as_ref().map(|huffman| huffman.tables());
+        let tables = tables.unwrap_or_default();
+        let interval = self.interval();
+        self.fit_to_limit(size, |_, attempt, _| {
+            let wanted = Some(attempt.quality).filter(|_| !attempt.is_scaled());
+            let jpeg = wanted.and_then(|quality| requantise(jpeg, quality, &tables, interval));
+            Ok(jpeg.map(|jpeg| (jpeg.into(), false)))
+        })
+    }
+
+    fn interval(&self) -> u16 {
+        let restart = self.restart.as_ref();
+        restart.map_or(0, |restart| lock(restart).interval())
+    }
+
     fn encode_picture(&mut self, picture: &Image, timecode: Option<Timecode>) -> Result<Encoded> {
         // RTP has no types for 4:4:4 and greyscale.
         let halved = picture
             .halved()
             .filter(|_| self.settings.format == Format::Rtp);
         let picture = halved.as_ref().unwrap_or(picture);
-        let asked = self.settings.quality.unwrap_or(DEFAULT_QUALITY);
-        let (full_width, full_height) = self.settings.size.unwrap_or_else(|| picture.square_size());
-        let interval = self
-            .restart
-            .as_ref()
-            .map_or(0, |restart| lock(restart).interval());
+        let full_size = self.settings.size.unwrap_or_else(|| picture.square_size());
+        let interval = self.interval();
         self.compressor.set_restart_interval(interval);
         if let Some(huffman) = &self.huffman {
             self.compressor.set_huffman_tables(huffman.tables());
         }
-        let mut search = lock(&self.fit).search();
         let mut scaled: Option<Image> = None;
-        let mut best = None;
-        let mut encodings = 0;
-        loop {
-            let attempt = search.current();
-            let (width, height) = (attempt.side(full_width), attempt.side(full_height));
+        let encoded = self.fit_to_limit(full_size, |encoder, attempt, (width, height)| {
             let right_size =
                 |picture: &Image| (picture.width(), picture.height()) == (width, height);
             if right_size(picture) {
                 scaled = None;
             } else if !scaled.as_ref().is_some_and(right_size) {
-                scaled = Some(self.scaler.scale(picture, width, height)?);
+                scaled = Some(encoder.scaler.scale(picture, width, height)?);
             }
             let plain = scaled.as_ref().unwrap_or(picture);
             let drawn = match timecode {
-                Some(timecode) => self.drawer.draw(timecode, plain)?,
+                Some(timecode) => encoder.drawer.draw(timecode, plain)?,
                 None => None,
             };
-            let jpeg = self
-                .compressor
-                .compress(drawn.as_ref().unwrap_or(plain), attempt.quality)?;
+            let shown = drawn.as_ref().unwrap_or(plain);
+            let jpeg = encoder.compressor.compress(shown, attempt.quality)?;
+            Ok(Some((jpeg, drawn.is_some())))
+        })?;
+        encoded.context("images are encoded at every quality")
+    }
+
+    /// Encodes a frame at the quality and scale at which it fits the limit. `encode` takes a try and
+    /// its size, and returns the JPEG and whether it has a timecode, or `None` if it cannot make that
+    /// one: then nothing is returned or remembered.
+    fn fit_to_limit(
+        &mut self,
+        (full_width, full_height): (usize, usize),
+        mut encode: impl FnMut(&mut Self, Try, (usize, usize)) -> Result<Option<(Bytes, bool)>>,
+    ) -> Result<Option<Encoded>> {
+        let asked = self.settings.quality.unwrap_or(DEFAULT_QUALITY);
+        let mut search = lock(&self.fit).search();
+        let mut best = None;
+        let mut encodings = 0;
+        loop {
+            let attempt = search.current();
+            let (width, height) = (attempt.side(full_width), attempt.side(full_height));
+            let Some((jpeg, has_timecode)) = encode(self, attempt, (width, height))? else {
+                return Ok(None);
+            };
             encodings += 1;
             let verdict = search.judge(jpeg.len());
             if jpeg.len() <= search.limit() {
@@ -321,7 +372,7 @@ impl Encoder {
                     height,
                     quality: Some(attempt.quality),
                     origin: FrameOrigin::Pixels,
-                    has_timecode: drawn.is_some(),
+                    has_timecode,
                     quality_lowered: attempt.quality < asked,
                     scaled_down: attempt.is_scaled(),
                     remark: None,
@@ -345,7 +396,7 @@ impl Encoder {
         if let Some(huffman) = &self.huffman {
             huffman.observe(&best.jpeg);
         }
-        Ok(Encoded { encodings, ..best })
+        Ok(Some(Encoded { encodings, ..best }))
     }
 }
 

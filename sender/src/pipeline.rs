@@ -21,7 +21,7 @@ use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
 use crate::queue::{FrameSlot, Ordered};
 use crate::restart::Restart;
-use crate::source::{Content, Source};
+use crate::source::{Content, Source, Spec};
 use crate::stop::Stop;
 
 /// Upper bound on encoder threads: two encode 4K at 60 frames per second, more only help `--fps
@@ -60,6 +60,8 @@ pub(crate) struct Pipeline {
     stop: Stop,
     source: Thread<Result<()>>,
     encoders: Vec<Thread<()>>,
+    /// Those that encode lower halves for the encoders.
+    helpers: Vec<Thread<()>>,
 }
 
 /// What the timecodes of one run have in common.
@@ -110,17 +112,21 @@ impl Pipeline {
         let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
         let limiter = first.limiter();
-        let mut encoding = Vec::new();
         let identity = options.timecode.then(RunIdentity::draw);
-        for _ in 1..encoders {
-            let another = first.another()?;
+        let others = (1..encoders).map(|_| first.another());
+        let mut all = others.collect::<Result<Vec<_>>>()?;
+        all.push(first);
+        // Nobody waits for the frames of a file.
+        let is_urgent = source.is_live() || !matches!(options.source, Spec::Path(_));
+        let (mut encoding, mut helpers) = (Vec::new(), Vec::new());
+        for mut encoder in all {
+            if is_urgent && parallel > 1 {
+                helpers.push(threads.spawn("lower half", encoder.second_thread()?)?);
+            }
             encoding.push(encode(
-                another, identity, &captured, &encoded, waker, threads,
+                encoder, identity, &captured, &encoded, waker, threads,
             )?);
         }
-        encoding.push(encode(
-            first, identity, &captured, &encoded, waker, threads,
-        )?);
 
         let mut source_loop = SourceLoop {
             source,
@@ -150,6 +156,7 @@ impl Pipeline {
             stop: stop.clone(),
             source,
             encoders: encoding,
+            helpers,
         })
     }
 
@@ -199,8 +206,8 @@ impl Pipeline {
         // Nobody takes what they still encode.
         self.encoded.close();
         self.stop.stop();
-        for encoder in self.encoders {
-            encoder.join();
+        for thread in self.encoders.into_iter().chain(self.helpers) {
+            thread.join();
         }
         match self.source.join_within(SOURCE_GRACE) {
             Ok(Some(ended)) => ended,

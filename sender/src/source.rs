@@ -27,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use framegram_cli::pipe::widen;
 
 use self::checked::Checked;
 use self::ffmpeg::Video;
@@ -174,7 +175,10 @@ fn open_unread(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box
             let rate = request.rate.or(*rate).unwrap_or(pattern::DEFAULT_RATE);
             Ok(Box::new(Pattern::new(width, height, rate)?))
         }
-        Spec::Stdin => open_stream(io::stdin(), "standard input", request),
+        Spec::Stdin => {
+            widen(io::stdin());
+            open_stream(io::stdin(), "standard input", request)
+        }
         Spec::Path(path) if is_device(path) => camera(path, request),
         Spec::Path(path) => open_path(path, request),
     }

@@ -30,13 +30,14 @@ impl Concealer {
             return;
         };
         let filled = slices::fill(&frame.jpeg, &frame.stale, before)
+            .map(Bytes::from)
             .or_else(|| self.reencode(&frame.jpeg, &frame.stale, before).ok());
         if let Some(filled) = filled {
-            frame.jpeg = Bytes::from(filled);
+            frame.jpeg = filled;
         }
     }
 
-    fn reencode(&mut self, jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Result<Vec<u8>> {
+    fn reencode(&mut self, jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Result<Bytes> {
         let decoder = match &mut self.decoder {
             Some(decoder) => decoder,
             none => none.insert(Decoder::new()?),
@@ -250,7 +251,7 @@ mod tests {
         assert!(stale.is_empty());
     }
 
-    fn of_quality(quality: u8, colour: [u8; 3]) -> Vec<u8> {
+    fn of_quality(quality: u8, colour: [u8; 3]) -> Bytes {
         let jpeg = fixture::jpeg(96, 64, Subsampling::Yuv420, |_, _| colour);
         let mut planes = Planes::default();
         let mut decoder = Decoder::new().unwrap();
@@ -266,7 +267,7 @@ mod tests {
         assert_eq!(slices::fill(&new, from_ref(&stale), &old), None);
         let mut frame = fixture::frame(0, &new);
         frame.stale.push(stale);
-        Concealer::default().conceal(&mut frame, Some(&old.into()));
+        Concealer::default().conceal(&mut frame, Some(&old));
         let filled = frame.jpeg;
         let mut picture = XrgbImage::default();
         let mut decoder = Decoder::new().unwrap();

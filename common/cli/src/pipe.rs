@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use nix::fcntl::{FcntlArg, fcntl};
 use thiserror::Error;
 
 use crate::paths::STANDARD;
@@ -28,6 +29,10 @@ const ENDING: Duration = Duration::from_millis(500);
 /// Time to wait for an error when a FIFO or device is opened. Opening a FIFO
 /// blocks until it has a reader.
 const OPENING: Duration = Duration::from_millis(100);
+
+/// What a wide pipe holds: the most that Linux gives by default
+/// (<https://man7.org/linux/man-pages/man7/pipe.7.html>).
+pub const PIPE_BYTES: i32 = 1 << 20;
 
 /// The reader of standard output is gone, which is no failure.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -61,6 +66,8 @@ struct PipeState {
     progress: u64,
     failed: Option<io::Error>,
     closed: bool,
+    /// Threads that wait for a change. Without any, a change costs no system call.
+    waiting: usize,
 }
 
 impl Pipe {
@@ -154,8 +161,7 @@ impl Pipe {
         state.bytes += bytes;
         let items = items.into_iter().filter(|item| !item.is_empty());
         state.items.extend(items);
-        drop(state);
-        self.queue.changed.notify_all();
+        self.queue.notify(state);
         Ok(true)
     }
 
@@ -311,6 +317,13 @@ pub(crate) fn is_reader_gone(error: &io::Error) -> bool {
         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<ReaderGone>)
 }
 
+/// Lets a pipe hold [`PIPE_BYTES`], for frames: each time that it is full or empty, writer and
+/// reader wait for each other. What is no pipe stays as it is.
+pub fn widen(pipe: impl AsFd) {
+    // A system that gives less passes frames more slowly.
+    let _ = fcntl(pipe, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+}
+
 /// Copies an error, and identifies a closed standard output.
 fn told(error: &io::Error, is_standard: bool) -> io::Error {
     if is_standard && error.kind() == io::ErrorKind::BrokenPipe {
@@ -343,17 +356,17 @@ impl PipeQueue {
             };
             state.bytes -= item.len();
             state.writing = true;
-            drop(state);
             // There is room for the next item while this one is written.
-            self.changed.notify_all();
+            self.notify(state);
             let mut rest = &item[..];
             while !rest.is_empty() {
                 match out.write(rest) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(taken) => {
                         rest = &rest[taken..];
-                        self.lock().progress += 1;
-                        self.changed.notify_all();
+                        let mut state = self.lock();
+                        state.progress += 1;
+                        self.notify(state);
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => return Err(error),
@@ -364,6 +377,17 @@ impl PipeQueue {
             if item.capacity() > state.spare.capacity() {
                 state.spare = item;
             }
+            if state.waiting > 0 {
+                self.changed.notify_all();
+            }
+        }
+    }
+
+    /// Wakes the threads that wait, if any, after a change.
+    fn notify(&self, state: MutexGuard<'_, PipeState>) {
+        let is_awaited = state.waiting > 0;
+        drop(state);
+        if is_awaited {
             self.changed.notify_all();
         }
     }
@@ -374,10 +398,11 @@ impl PipeQueue {
 
     fn wait<'a>(
         &self,
-        state: MutexGuard<'a, PipeState>,
+        mut state: MutexGuard<'a, PipeState>,
         time: Option<Duration>,
     ) -> MutexGuard<'a, PipeState> {
-        match time {
+        state.waiting += 1;
+        let mut state = match time {
             None => {
                 let waited = self.changed.wait(state);
                 waited.unwrap_or_else(PoisonError::into_inner)
@@ -386,7 +411,9 @@ impl PipeQueue {
                 let waited = self.changed.wait_timeout(state, time);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
-        }
+        };
+        state.waiting -= 1;
+        state
     }
 }
 

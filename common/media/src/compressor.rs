@@ -2,14 +2,17 @@
 
 mod native;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use framegram_common::jpeg::halves;
 
-use self::native::{
-    CodingTables, CompressError, MAX_PLANES, NativeCompressor, NativeImage, PlaneRows,
-};
+use self::native::{MAX_PLANES, Native, NativeImage, Refusal, Rows, Tables};
+use crate::choice::Choice;
 use crate::error::CodecError;
+use crate::helper::{Helper, Work};
 use crate::huffman::HuffmanTables;
 use crate::image::{Image, Pixels};
 use crate::pool::Pool;
@@ -19,8 +22,9 @@ use crate::subsampling::Subsampling;
 /// Samples on a side of a block.
 const BLOCK: usize = 8;
 
-/// Coefficients below 0.61 of a step become 0: they cost more bytes than they are worth.
-const ROUNDING: u32 = 39;
+/// Coefficients below 0.61 of a step become 0: they cost more bytes than they
+/// show.
+pub(crate) const ROUNDING: u32 = 39;
 
 /// Upper bound on the bytes of a block: 64 codes of 16 bits, each followed by 10 more. Noise at
 /// quality 100 takes a fraction of that.
@@ -31,12 +35,28 @@ const MAX_HEADER_BYTES: usize = 1024;
 
 /// Encodes images into buffers that it reuses.
 pub struct Compressor {
-    native: NativeCompressor,
-    tables: CodingTables,
-    /// Quality and subsampling of the steps in `tables`.
+    part: PartEncoder,
+    tables: Tables,
+    /// The quality and subsampling that the steps in `tables` are for.
     steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
-    padded: [Vec<u8>; MAX_PLANES],
+    second: Option<Second>,
+}
+
+/// The thread that encodes the lower half of large images.
+struct Second {
+    helper: Helper<Job, Result<Buffer, Refusal>>,
+    choice: Choice,
+    /// Memory for its next half.
+    buffer: Buffer,
+}
+
+/// Rows of an image to be encoded.
+struct Job {
+    image: Image,
+    rows: Range<usize>,
+    tables: Tables,
+    buffer: Buffer,
 }
 
 impl Compressor {
@@ -46,8 +66,8 @@ impl Compressor {
     /// If libjpeg-turbo has no memory.
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
-            native: NativeCompressor::new()?,
-            tables: CodingTables {
+            part: PartEncoder::new()?,
+            tables: Tables {
                 steps: [[1; 64]; 2],
                 rounding: ROUNDING,
                 huffman: Arc::default(),
@@ -55,12 +75,34 @@ impl Compressor {
             },
             steps_of: None,
             buffers: Pool::new(),
-            padded: Default::default(),
+            second: None,
         })
     }
 
-    /// Sets the restart interval in MCUs (blocks of interleaved components); 0 for no restart
-    /// markers.
+    /// Lets a second thread encode the lower half of large images with restart
+    /// markers, where that is measured to be faster; the JPEGs are the same. The
+    /// caller runs the work that is returned in that thread.
+    ///
+    /// # Errors
+    /// When libjpeg-turbo has no memory.
+    pub fn second_thread(&mut self) -> Result<Work, CodecError> {
+        let mut part = PartEncoder::new()?;
+        let (helper, work) = Helper::new(move |mut job: Job| {
+            let rows = job.rows;
+            let len = part.encode(&job.image, rows, &job.tables, &mut job.buffer.memory)?;
+            job.buffer.len = len;
+            Ok(job.buffer)
+        });
+        self.second = Some(Second {
+            helper,
+            choice: Choice::new("encodes"),
+            buffer: Buffer::default(),
+        });
+        Ok(work)
+    }
+
+    /// Restart markers after every this many MCUs (blocks of interleaved
+    /// components); 0 for none.
     pub fn set_restart_interval(&mut self, mcus: u16) {
         self.tables.restart_interval = mcus;
     }
@@ -77,34 +119,32 @@ impl Compressor {
     /// If libjpeg-turbo refuses it.
     pub fn compress(&mut self, image: &Image, quality: u8) -> Result<Bytes, CodecError> {
         let size = (image.width(), image.height());
-        let subsampling = match image.pixels() {
-            Pixels::Bgr(_) => Subsampling::Yuv420,
-            Pixels::Yuv(subsampling, _) => *subsampling,
-        };
+        let subsampling = coded_subsampling(image);
         if self.steps_of != Some((quality, subsampling)) {
             self.tables.steps = steps(quality, subsampling);
             self.steps_of = Some((quality, subsampling));
         }
         let mut buffer = self.buffers.take().unwrap_or_default();
-        let largest = room(size, subsampling, self.tables.restart_interval);
-        if buffer.memory.len() < largest {
-            // The system maps zeroed memory only when it is written.
-            buffer.memory = vec![0; largest];
-        }
-        let native = match image.pixels() {
-            Pixels::Bgr(pixels) => NativeImage::packed(size, pixels),
-            Pixels::Yuv(_, planes) => {
-                let planes = subsampling.split(size.0, size.1, planes);
-                let rows = planes
-                    .zip(&mut self.padded)
-                    .map(|((plane, width, _), memory)| whole_blocks((plane, width), memory));
-                NativeImage::planes(size, subsampling, &rows.collect::<Vec<_>>())
-            }
+        buffer.make_room(room(size, subsampling, self.tables.restart_interval));
+        let two = { self.second.as_mut() }.is_some_and(|second| second.choice.next(size));
+        let begun = Instant::now();
+        let halves = if two {
+            self.halves(image, &mut buffer)
+        } else {
+            None
         };
-        match self
-            .native
-            .compress(&native, &self.tables, &mut buffer.memory)
-        {
+        let whole = || {
+            let memory = &mut buffer.memory;
+            self.part.encode(image, 0..size.1, &self.tables, memory)
+        };
+        let encoded = halves.map_or_else(whole, Ok);
+        if let Some(second) = &mut self.second {
+            match two && halves.is_none() {
+                true => second.choice.refuse(),
+                false => second.choice.record(two, begun.elapsed()),
+            }
+        }
+        match encoded {
             Ok(len) => {
                 buffer.len = len;
                 Ok(self.buffers.lend(buffer))
@@ -117,18 +157,100 @@ impl Compressor {
             Err(CompressError::Refused(why)) => Err(CodecError::Jpeg(why)),
         }
     }
+
+    /// Encodes with the second thread. Returns the length; `None` if that cannot
+    /// be done.
+    fn halves(&mut self, image: &Image, buffer: &mut Buffer) -> Option<usize> {
+        let second = self.second.as_mut()?;
+        let subsampling = coded_subsampling(image);
+        let (across, down) = mcu_size(subsampling);
+        let (width, height) = (image.width(), image.height());
+        let grid = (width.div_ceil(across) as u32, height.div_ceil(down) as u32);
+        let interval = self.tables.restart_interval;
+        let middle = halves::middle_row(grid, interval)? as usize * down;
+        let mut lower = std::mem::take(&mut second.buffer);
+        lower.make_room(room((width, height - middle), subsampling, interval));
+        second.helper.give(Job {
+            image: image.clone(),
+            rows: middle..height,
+            tables: self.tables.clone(),
+            buffer: lower,
+        });
+        let upper = self
+            .part
+            .encode(image, 0..middle, &self.tables, &mut buffer.memory);
+        let lower = second.helper.take()?.ok()?;
+        let joined = halves::join(&mut buffer.memory, upper.ok()?, lower.as_ref());
+        second.buffer = lower;
+        joined
+    }
+}
+
+/// Encodes rows of images, each as a JPEG of its own.
+struct PartEncoder {
+    native: Native,
+    padded: [Vec<u8>; MAX_PLANES],
+}
+
+impl PartEncoder {
+    fn new() -> Result<Self, CodecError> {
+        Ok(Self {
+            native: Native::new()?,
+            padded: Default::default(),
+        })
+    }
+
+    /// Writes the JPEG of these rows, which begin with whole MCUs, into `out`.
+    /// Returns its length.
+    fn encode(
+        &mut self,
+        image: &Image,
+        rows: Range<usize>,
+        tables: &Tables,
+        out: &mut [u8],
+    ) -> Result<usize, Refusal> {
+        let (width, height) = (image.width(), image.height());
+        let size = (width, rows.len());
+        let native = match image.pixels() {
+            Pixels::Bgr(pixels) => {
+                NativeImage::packed(size, &pixels[3 * width * rows.start..3 * width * rows.end])
+            }
+            Pixels::Yuv(subsampling, planes) => {
+                let planes = subsampling.split(width, height, planes);
+                let steps = [1, subsampling.step().1, subsampling.step().1];
+                let planes = planes.zip(steps).zip(&mut self.padded);
+                let planes = planes.map(|(((plane, width, _), step), memory)| {
+                    let (first, end) = (rows.start / step, rows.end.div_ceil(step));
+                    whole_blocks((&plane[width * first..width * end], width), memory)
+                });
+                NativeImage::planes(size, *subsampling, &planes.collect::<Vec<_>>())
+            }
+        };
+        self.native.compress(&native, tables, out)
+    }
+}
+
+/// The subsampling of an image's JPEG.
+fn coded_subsampling(image: &Image) -> Subsampling {
+    match image.pixels() {
+        Pixels::Bgr(_) => Subsampling::Yuv420,
+        Pixels::Yuv(subsampling, _) => *subsampling,
+    }
+}
+
+/// Width and height of an MCU in pixels.
+fn mcu_size(subsampling: Subsampling) -> (usize, usize) {
+    let (across, down) = subsampling.step();
+    (BLOCK * across, BLOCK * down)
 }
 
 /// Buffer size for a JPEG of this size. A longer JPEG is refused.
 fn room(size: (usize, usize), subsampling: Subsampling, restart_interval: u16) -> usize {
-    let (across, down) = match subsampling {
-        Subsampling::Gray => (1, 1),
-        _ => subsampling.step(),
-    };
-    let mcus = size.0.div_ceil(BLOCK * across) * size.1.div_ceil(BLOCK * down);
+    let (width, height) = mcu_size(subsampling);
+    let mcus = size.0.div_ceil(width) * size.1.div_ceil(height);
     let blocks = match subsampling {
         Subsampling::Gray => 1,
-        _ => across * down + 2,
+        _ => width * height / (BLOCK * BLOCK) + 2,
     };
     // A marker, and up to a byte of padding before it.
     let restarts = mcus.checked_div(restart_interval.into()).unwrap_or(0) * 3;
@@ -155,6 +277,15 @@ fn whole_blocks<'a>((plane, width): PlaneRows<'a>, memory: &'a mut Vec<u8>) -> P
 struct Buffer {
     memory: Vec<u8>,
     len: usize,
+}
+
+impl Buffer {
+    fn make_room(&mut self, bytes: usize) {
+        if self.memory.len() < bytes {
+            // Fresh zeroed memory is not touched before it is written.
+            self.memory = vec![0; bytes];
+        }
+    }
 }
 
 impl AsRef<[u8]> for Buffer {

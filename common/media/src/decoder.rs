@@ -7,14 +7,19 @@
 //! The bytes come from the network, so a header may claim at most [`MAX_PIXELS`].
 
 mod colours;
+mod halves;
+
+use std::time::Instant;
 
 use bytes::Bytes;
 use framegram_common::jpeg::{self, clean};
 use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
+use self::halves::Second;
 use crate::error::{CodecError, Undecodable};
+use crate::helper::Work;
 use crate::image::Image;
-use crate::libjpeg::{Decompressor, ImageHeader, Remark};
+use crate::libjpeg::{Decompressor, Header, Remark, plane_sizes};
 use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
@@ -29,6 +34,7 @@ pub struct Decoder {
     most: usize,
     /// The first warning of libjpeg-turbo, until [`take_remark`](Self::take_remark).
     remark: Remark,
+    second: Option<Second>,
 }
 
 /// How much smaller than coded an image is decoded. This is cheaper than decoding it whole and
@@ -57,10 +63,24 @@ impl Decoder {
             vetter: Vetter::default(),
             most: MAX_PIXELS,
             remark: None,
+            second: None,
         })
     }
 
-    /// Reads width and height in pixels from the header.
+    /// Lets a second thread decode the lower half of large JPEGs with restart
+    /// markers to [planes](Self::decode_planes), where that is measured to be
+    /// faster; the planes are the same. The caller runs the work that is returned in
+    /// that thread.
+    ///
+    /// # Errors
+    /// When the second decoder's own memory cannot be had.
+    pub fn second_thread(&mut self) -> Result<Work, Undecodable> {
+        let (second, work) = Second::new()?;
+        self.second = Some(second);
+        Ok(work)
+    }
+
+    /// Width and height in pixels, from the header alone.
     ///
     /// # Errors
     /// If the bytes are not a JPEG that can be decoded.
@@ -122,13 +142,45 @@ impl Decoder {
     /// # Errors
     /// As [`decode`](Self::decode).
     pub fn decode_planes(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
+        let Some(mut second) = self.second.take() else {
+            return self.decode_planes_alone(jpeg, planes);
+        };
+        let begun = Instant::now();
+        let two = second.is_next(jpeg);
+        let is_done = two && self.decode_halves(jpeg, planes, &mut second);
+        let decoded = match is_done {
+            true => Ok(()),
+            false => self.decode_planes_alone(jpeg, planes),
+        };
+        match two && !is_done {
+            true => second.choice.refuse(),
+            false => second.choice.record(two, begun.elapsed()),
+        }
+        self.second = Some(second);
+        decoded
+    }
+
+    fn decode_planes_alone(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
         self.run(jpeg, |inner, header, jpeg| {
             let remark = decompress_planes(inner, header, jpeg, planes)?;
             Ok(((), remark))
         })
     }
 
-    /// Decodes to planes that can be encoded.
+    /// Whether both halves were decoded without a remark.
+    fn decode_halves(&mut self, jpeg: &[u8], planes: &mut Planes, second: &mut Second) -> bool {
+        let Ok((header, None)) = self.header(jpeg) else {
+            return false;
+        };
+        let is_done = second.decode(&mut self.inner, jpeg, &header, planes);
+        // As in `once`.
+        if !is_done && let Ok(fresh) = Decompressor::new(MAX_SCANS) {
+            self.inner = fresh;
+        }
+        is_done
+    }
+
+    /// Decodes to an image to be encoded, in planes.
     ///
     /// # Errors
     /// As [`decode`](Self::decode), and for sizes that are not sent.
@@ -289,6 +341,11 @@ fn decompress(
     Ok(remark)
 }
 
+/// Whether its samples are those of planes.
+fn is_plain(header: &Header) -> bool {
+    matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray) && header.precision == 8
+}
+
 fn decompress_planes(
     inner: &mut Decompressor,
     header: &ImageHeader,
@@ -296,8 +353,7 @@ fn decompress_planes(
     planes: &mut Planes,
 ) -> Result<Remark, Undecodable> {
     (planes.width, planes.height) = (header.width, header.height);
-    let is_plain = matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray);
-    if !is_plain || header.precision != 8 || header.subsamp == Subsamp::Unknown {
+    if !is_plain(header) || header.subsamp == Subsamp::Unknown {
         let mut pixels = vec![0; 3 * header.width * header.height];
         let format = PixelFormat::RGB;
         let remark = decompress(inner, header, jpeg, ScalingFactor::ONE, &mut pixels, format)?;
@@ -306,7 +362,11 @@ fn decompress_planes(
         return Ok(remark);
     }
     inner.set_factor(ScalingFactor::ONE)?;
-    let remark = inner.decompress_planes(jpeg, header, &mut planes.samples)?;
+    let sizes = plane_sizes(header);
+    planes.samples.resize(sizes.iter().sum(), 0);
+    let mut rest = planes.samples.as_mut_slice();
+    let parts = sizes.map(|size| rest.split_off_mut(..size).unwrap_or_default());
+    let remark = inner.decompress_planes(jpeg, header, parts)?;
     planes.subsampling = match Subsampling::of_jpeg(header.subsamp) {
         Some(subsampling) => subsampling,
         None => {

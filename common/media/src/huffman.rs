@@ -5,8 +5,8 @@ mod lengths;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use framegram_common::jpeg::STANDARD_TABLES;
 use framegram_common::jpeg::scan::SymbolCounts;
+use framegram_common::jpeg::{HuffmanTable, STANDARD_TABLES};
 
 use self::lengths::{MAX_LENGTH, code_lengths};
 
@@ -70,7 +70,20 @@ impl HuffmanTables {
         tables
     }
 
-    /// Bits that these symbols take, including the bits that follow each.
+    /// Each of them.
+    pub(crate) fn each(&self) -> [HuffmanTable<'_>; 4] {
+        std::array::from_fn(|index| {
+            let lengths = &self.lengths[index];
+            let count = lengths.iter().map(|count| usize::from(*count)).sum();
+            let symbols = &self.symbols[index];
+            HuffmanTable {
+                lengths,
+                symbols: symbols.get(..count).unwrap_or(symbols),
+            }
+        })
+    }
+
+    /// The bits that these symbols take, with those that follow each.
     fn bits(&self, counts: &SymbolCounts) -> u64 {
         let mut bits = 0;
         for (index, counts) in in_order(counts).into_iter().enumerate() {

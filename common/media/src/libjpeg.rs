@@ -18,9 +18,9 @@ pub(crate) struct Decompressor {
     factor: ScalingFactor,
 }
 
-/// The fields of a JPEG's header.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ImageHeader {
+/// What a JPEG's header says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) subsamp: Subsamp,
@@ -146,22 +146,22 @@ impl Decompressor {
         self.outcome(status)
     }
 
-    /// Decompresses into planes, without gaps between planes or rows, each padded to whole chroma
-    /// samples. The subsampling of the header must be known.
-    pub(crate) fn decompress_planes(
+    /// Decompresses into planes as large as [`plane_sizes`] says, without a gap
+    /// between rows; each goes with whole samples of chroma. The subsampling of the
+    /// header is known.
+    pub(crate) fn decompress_planes<'a>(
         &mut self,
         jpeg: &[u8],
-        header: &ImageHeader,
-        samples: &mut Vec<u8>,
+        header: &Header,
+        planes: impl IntoIterator<Item = &'a mut [u8]>,
     ) -> Result<Remark, Undecodable> {
         let sizes = plane_sizes(header);
-        samples.resize(sizes.iter().sum(), 0);
         let mut pointers = [std::ptr::null_mut(); 3];
-        let mut rest = samples.as_mut_slice();
+        let mut planes = planes.into_iter();
         for (pointer, size) in pointers.iter_mut().zip(sizes) {
-            let (plane, behind) = rest.split_at_mut(size);
+            let plane = planes.next().unwrap_or_default();
+            assert_eq!(plane.len(), size, "a whole plane");
             *pointer = plane.as_mut_ptr();
-            rest = behind;
         }
         // SAFETY: as in `decompress`. The planes have the sizes that libjpeg-turbo states for this
         // size and subsampling, and there is no reduction.
@@ -217,8 +217,8 @@ impl Drop for Decompressor {
     }
 }
 
-/// Bytes of each plane; 0 for a plane that does not exist.
-fn plane_sizes(header: &ImageHeader) -> [usize; 3] {
+/// Bytes of the planes, none where there is no such plane.
+pub(crate) fn plane_sizes(header: &Header) -> [usize; 3] {
     let count = if header.subsamp == Subsamp::Gray {
         1
     } else {

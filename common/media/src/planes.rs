@@ -1,7 +1,8 @@
 //! Decoded JPEGs as planes of luma and chroma.
 
-use turbojpeg::{Compressor, YuvImage};
+use bytes::Bytes;
 
+use crate::compressor::Compressor;
 use crate::error::{CodecError, ImageError};
 use crate::image::Image;
 use crate::subsampling::Subsampling;
@@ -48,30 +49,26 @@ impl Planes {
     /// # Errors
     /// If images of this size are not sent.
     pub(crate) fn into_image(self) -> Result<Image, ImageError> {
+        Ok(self.unpadded()?.widened())
+    }
+
+    fn unpadded(self) -> Result<Image, ImageError> {
         let (width, height, subsampling) = (self.width, self.height, self.subsampling);
         let mut samples = self.samples;
         let padded = subsampling.padded((width, height));
         if padded != (width, height) {
             crop(&mut samples, padded, (width, height));
         }
-        Ok(Image::yuv(width, height, subsampling, samples.into())?.widened())
+        Image::yuv(width, height, subsampling, samples.into())
     }
 
     /// Encodes this image as a JPEG of `quality` 1 to 100.
     ///
     /// # Errors
-    /// If libjpeg-turbo refuses it, for example an image without pixels.
-    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, CodecError> {
-        let mut compressor = Compressor::new()?;
-        compressor.set_quality(i32::from(quality))?;
-        let image = YuvImage {
-            pixels: self.samples.as_slice(),
-            width: self.width,
-            align: 1,
-            height: self.height,
-            subsamp: self.subsampling.to_jpeg(),
-        };
-        Ok(compressor.compress_yuv_to_vec(image)?)
+    /// Where its size is not one that is sent, or libjpeg-turbo has no memory.
+    pub fn to_jpeg(&self, quality: u8) -> Result<Bytes, CodecError> {
+        let image = self.clone().unpadded()?;
+        Compressor::new()?.compress(&image, quality)
     }
 
     /// The rows of luma, then of both chroma planes, without padding.

@@ -11,6 +11,15 @@ pub struct Huffman {
     pub symbols: &'static [u8],
 }
 
+/// A Huffman table to write with.
+#[derive(Clone, Copy, Debug)]
+pub struct HuffmanTable<'a> {
+    /// The number of codes of each length, from 1 bit up.
+    pub lengths: &'a [u8; 16],
+    /// The symbols in the order of their codes, as many as there are codes.
+    pub symbols: &'a [u8],
+}
+
 /// ITU-T T.81, tables K.3 to K.6: DC and AC of luma, DC and AC of chroma.
 pub const STANDARD: [Huffman; 4] = [
     Huffman {

@@ -10,12 +10,15 @@
 mod bits;
 mod counts;
 mod progressive;
+mod requantise;
 mod tables;
+mod writer;
 
 use self::bits::BitReader;
 pub use self::counts::SymbolCounts;
 use self::progressive::Spectrum;
-use self::tables::{Codes, ScanTables};
+pub use self::requantise::{Recoding, requantise};
+use self::tables::{Codes, Tables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
 use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
 

@@ -4,6 +4,7 @@ mod times;
 mod y4m;
 
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use framegram_cli::console::Console;
 use framegram_cli::errors::is_reader_gone;
 use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::paths::STANDARD;
-use framegram_cli::pipe::Pipe;
+use framegram_cli::pipe::{Pipe, widen};
+use framegram_cli::sandbox::Work;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
@@ -118,6 +120,9 @@ impl Recording {
                  --output - --output-format y4m | ffplay -, or record to a file"
             );
         }
+        if piped {
+            widen(io::stdout());
+        }
         let file = OutputFile::claim(path, "output", threads)?;
         let out = match file.pipe() {
             Some(pipe) => Out::Pipe {
@@ -136,7 +141,12 @@ impl Recording {
         } else {
             path.display().to_string()
         };
-        let decoding = decoding.clone();
+        let mut decoder = Decoder::new()?;
+        if format == Format::Y4m && (piped || is_fifo(path)) {
+            // Its reader waits for each frame; nobody waits for those of a file.
+            let work = decoder.second_thread()?;
+            threads.spawn_confined(Work::Decoding, "lower half", work)?;
+        }
         Ok(Self {
             out,
             name,
@@ -359,6 +369,11 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    let metadata = path.metadata();
+    metadata.is_ok_and(|metadata| metadata.file_type().is_fifo())
 }
 
 /// The end of a JPEG.

@@ -12,6 +12,17 @@ fn piped(is_standard: bool) -> (io::PipeReader, Pipe, Stop) {
 }
 
 #[test]
+fn a_wide_pipe_holds_more_without_a_reader() {
+    let (reader, mut writer) = io::pipe().unwrap();
+    widen(&writer);
+    // Would block in any other pipe.
+    writer.write_all(&vec![1; PIPE_BYTES as usize]).unwrap();
+    drop(writer);
+    assert_eq!(reader.bytes().count(), PIPE_BYTES as usize);
+    widen(File::open("/dev/null").unwrap());
+}
+
+#[test]
 fn a_reader_gets_all() {
     let (mut reader, pipe, stop) = piped(false);
     let reading = std::thread::spawn(move || {

@@ -172,8 +172,9 @@ impl<'a> NativeImage<'a> {
     }
 }
 
-/// The parameters that stay from image to image.
-pub(super) struct CodingTables {
+/// How images are coded until something of it changes.
+#[derive(Clone)]
+pub(super) struct Tables {
     pub(super) steps: Steps,
     /// Rounding offset of coefficients other than DC, in percent of a step, at most 50. Less than
     /// 50 makes a dead zone.

@@ -74,6 +74,7 @@ fn refuses_an_image_that_does_not_fit_and_encodes_the_next_one() {
     for len in [0, 1, 300, jpeg.len() - 1] {
         let mut short = vec![0; len];
         let written = compressor
+            .part
             .native
             .compress(&native, &compressor.tables, &mut short);
         assert!(matches!(written, Err(CompressError::Full)), "{len}");
@@ -88,7 +89,61 @@ fn image_planes(image: &Image) -> &[u8] {
     }
 }
 
-/// Bytes and squared error at a rounding.
+#[test]
+fn two_threads_make_the_same_jpeg_as_one() {
+    let (mut one, mut two) = (Compressor::new().unwrap(), Compressor::new().unwrap());
+    let thread = std::thread::spawn(two.second_thread().unwrap());
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut joined = 0;
+    for case in 0..200 {
+        let (width, height) = (random.usize(1..150), random.usize(1..150));
+        let kind = [
+            Some(Subsampling::Yuv420),
+            Some(Subsampling::Yuv422),
+            Some(Subsampling::Yuv444),
+            Some(Subsampling::Yuv411),
+            Some(Subsampling::Gray),
+            None,
+        ][case % 6];
+        let len = kind.map_or(3 * width * height, |kind| kind.bytes(width, height));
+        let pixels: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(len).collect();
+        let image = match kind {
+            Some(kind) => Image::yuv(width, height, kind, pixels.into()),
+            None => Image::bgr(width, height, pixels.into()),
+        };
+        let image = image.unwrap();
+        let interval = random.u16(0..12);
+        one.set_restart_interval(interval);
+        two.set_restart_interval(interval);
+        let expected = one.compress(&image, 80).unwrap();
+        // Small, so by one thread; the tables are those of this image then.
+        assert_eq!(two.compress(&image, 80).unwrap(), expected);
+        let mut buffer = Buffer::default();
+        buffer.make_room(room((width, height), coded_subsampling(&image), interval));
+        if let Some(len) = two.halves(&image, &mut buffer) {
+            assert_eq!(
+                buffer.memory[..len],
+                expected,
+                "{width}x{height}, {kind:?}, {interval}"
+            );
+            joined += 1;
+        }
+    }
+    assert!(joined > 100, "{joined}");
+    // Without the thread, and of a size that two work on, all goes on.
+    drop(two.second.take());
+    thread.join().unwrap();
+    drop(two.second_thread().unwrap());
+    let planes = vec![77; Subsampling::Gray.bytes(1024, 512)];
+    let image = Image::yuv(1024, 512, Subsampling::Gray, planes.into()).unwrap();
+    let expected = one.compress(&image, 80).unwrap();
+    two.set_restart_interval(one.tables.restart_interval);
+    for _ in 0..20 {
+        assert_eq!(two.compress(&image, 80).unwrap(), expected);
+    }
+}
+
+/// Bytes and squared errors at a rounding.
 fn rounded_at(rounding: u32, image: &Image) -> (usize, u64) {
     let mut compressor = Compressor::new().unwrap();
     compressor.tables.rounding = rounding;
