@@ -3,7 +3,6 @@
 //! A source's own JPEGs pass through unchanged unless one of these settings requires otherwise.
 
 mod fit;
-mod scale;
 mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,10 +15,9 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, TableMaker};
+use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker};
 
 use self::fit::{Fit, Verdict};
-use self::scale::Scaler;
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;

@@ -34,6 +34,9 @@ pub enum CodecError {
     /// What libjpeg-turbo says.
     #[error("{0}")]
     Jpeg(String),
+    /// The image cannot be scaled.
+    #[error("it cannot be scaled: {0}")]
+    Scale(String),
 }
 
 impl From<Undecodable> for CodecError {

@@ -19,7 +19,7 @@ pub const Y4M_START: &[u8] = b"YUV4MPEG2 ";
 const MAX_LINE: usize = 1024;
 
 /// The highest rate that is believed, in frames per second.
-const MAX_RATE: f64 = 1000.0;
+pub const MAX_RATE: f64 = 1000.0;
 
 /// What the first line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
