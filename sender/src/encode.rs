@@ -4,7 +4,6 @@
 //! only their quality falls, they are requantised; otherwise they are decoded and re-encoded.
 
 mod fit;
-mod scale;
 mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,10 +16,9 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, TableMaker, Work, requantise};
+use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker};
 
-use self::fit::{Fit, Try, Verdict};
-use self::scale::Scaler;
+use self::fit::{Fit, Verdict};
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;

@@ -42,6 +42,9 @@ pub enum CodecError {
     /// libjpeg-turbo's message.
     #[error("{0}")]
     Jpeg(String),
+    /// The image cannot be scaled.
+    #[error("it cannot be scaled: {0}")]
+    Scale(String),
 }
 
 impl From<Undecodable> for CodecError {

@@ -162,7 +162,7 @@ impl Image {
 const SQUARE: (u32, u32) = (1, 1);
 
 /// Chroma of gray.
-const NO_COLOUR: u8 = 128;
+pub(crate) const NO_COLOUR: u8 = 128;
 
 fn check_length(expected: usize, got: usize) -> Result<(), ImageError> {
     if expected == got {

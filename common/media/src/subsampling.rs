@@ -33,7 +33,13 @@ impl Subsampling {
         width * height + 2 * chroma_width * chroma_height
     }
 
-    /// Splits `planes` into planes, each with its width and height.
+    /// The same, padded as libjpeg-turbo writes them.
+    pub(crate) fn padded_bytes(self, width: usize, height: usize) -> usize {
+        let (width, height) = self.padded((width, height));
+        self.bytes(width, height)
+    }
+
+    /// The planes in `planes` with their width and height.
     ///
     /// # Panics
     /// If `planes` is shorter than [`bytes`](Self::bytes).

@@ -1,6 +1,6 @@
 //! What a packet filter drops, on the way and on the sender's machine.
 
-use framegram_tests::hosts::{Hosts, VIEWER_IPS};
+use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
 use framegram_tests::measuring::{LOG, assert_equal, check, recorded, wait_for_rows};
 use framegram_tests::program::{Ended, Start};
 use nix::sys::signal::Signal;
@@ -104,4 +104,42 @@ pub(crate) fn what_the_senders_own_system_refuses_was_not_sent_and_is_no_loss() 
     let (sender, viewer) = play(&hosts, "loss=5%,seed=6");
     let table = assert_equal("refused", &viewer, &[&sender.path(LOG)]);
     assert!(viewer.count("accounts.0.send_errors") > 5, "{table}");
+}
+
+/// A sender of a second of each format, to the viewer's host.
+fn a_second(hosts: &Hosts, wire: &str) -> Ended {
+    let to = VIEWER_IPS[0];
+    let line = format!("--wire {wire} --frames 30 pattern:320x180@30 {to}:5005");
+    hosts.sender(&line).run().end()
+}
+
+pub(crate) fn a_sender_whose_every_datagram_is_refused_fails_and_says_why() {
+    let hosts = Hosts::new(1_500);
+    for wire in ["native", "rtp", "raw"] {
+        // Nobody listens, which is no failure.
+        let ended = a_second(&hosts, wire).well();
+        assert_eq!(ended.count("frames.sent"), 30, "{wire}");
+    }
+    hosts.run_by_sender("nft add table ip filter");
+    hosts.run_by_sender("nft add chain ip filter output { type filter hook output priority 0 ; }");
+    hosts.run_by_sender("nft add rule ip filter output udp dport 5005 drop");
+    for wire in ["native", "rtp", "raw"] {
+        let ended = a_second(&hosts, wire);
+        assert_eq!(ended.code, Some(1), "{wire}: {}", ended.said);
+        let last = ended.said.lines().last().unwrap_or_default();
+        let why = format!(
+            "nothing could be sent to {}:5005: Operation not permitted",
+            VIEWER_IPS[0]
+        );
+        assert!(last.contains(&why), "{wire}: {last}");
+    }
+}
+
+pub(crate) fn a_sender_without_a_route_fails_and_says_why() {
+    let hosts = Hosts::new(1_500);
+    hosts.run_by_sender(&format!("ip address flush dev {INTERFACE}"));
+    let ended = a_second(&hosts, "native");
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    let last = ended.said.lines().last().unwrap_or_default();
+    assert!(last.contains("Network is unreachable"), "{last}");
 }

@@ -52,6 +52,8 @@ fn main() -> ExitCode {
             what_a_filter_drops_is_lost_on_the_way_to_the_last_packet_that_it_counts
             an_end_that_is_lost_on_the_way_is_unknown_and_all_before_it_exact
             what_the_senders_own_system_refuses_was_not_sent_and_is_no_loss
+            a_sender_whose_every_datagram_is_refused_fails_and_says_why
+            a_sender_without_a_route_fails_and_says_why
         }
         names {
             names_that_would_do_more_than_be_read_are_not_listed

@@ -75,8 +75,6 @@ enum Writer {
 enum Failure {
     /// The frame is damaged, or no JPEG.
     Undecodable,
-    /// It does not fit the header of a Y4M.
-    Unlike,
     /// The file or pipe failed.
     Io(io::Error),
 }
@@ -266,7 +264,7 @@ impl Sink for Recording {
                 self.miss();
                 Ok(Shown::Withheld)
             }
-            Err(Failure::Undecodable | Failure::Unlike) => Ok(Shown::Undecodable),
+            Err(Failure::Undecodable) => Ok(Shown::Undecodable),
             Err(Failure::Io(error)) => {
                 self.fail(error)?;
                 Ok(Shown::Withheld)
@@ -295,12 +293,12 @@ impl Sink for Recording {
         }
         let ended = self.try_finish();
         if let Writer::Y4m(y4m) = &self.writer
-            && y4m.unlike() > 0
+            && y4m.converted() > 0
         {
-            let (unlike, name) = (y4m.unlike(), &self.name);
+            let (converted, name) = (y4m.converted(), &self.name);
             self.console.say(&format!(
-                "{unlike} frames are not in {name}: Y4M keeps the size and sampling of its \
-                 first frame, and they have others; record as .mjpeg"
+                "{converted} frames in {name} are converted: Y4M keeps the size and sampling of its \
+                 first frame, and they have others; .mjpeg keeps theirs"
             ));
         }
         match ended {

@@ -140,16 +140,23 @@ fn y4m_fills_holes_from_the_picture_before() {
 }
 
 #[test]
-fn y4m_leaves_out_the_frames_that_it_cannot_take() {
-    let mut jpegs = vec![quadrants(64, 48); 6];
-    jpegs[2] = quadrants(32, 32);
-    jpegs[5] = jpeg(64, 48, Subsampling::Yuv444, |_, _| [1, 2, 3]);
+fn y4m_converts_frames_of_another_size_or_sampling() {
+    let flat = |width, height, subsampling| jpeg(width, height, subsampling, |_, _| [90; 3]);
+    let mut jpegs = vec![flat(64, 48, Subsampling::Yuv420); 9];
+    jpegs[2] = flat(31, 33, Subsampling::Yuv420);
+    jpegs[5] = flat(64, 48, Subsampling::Yuv444);
+    jpegs[7] = flat(640, 480, Subsampling::Gray);
     let (bytes, shown, finished) = record("a.y4m", &jpegs);
-    let found = bytes.windows(6).filter(|w| w == b"FRAME\n").count();
-    assert_eq!(found, 4);
-    // Frames of other senders may be like this: they are dropped, and the rest is recorded.
     finished.unwrap();
-    assert_eq!(shown[5], Shown::Undecodable);
+    assert_eq!(shown, vec![Shown::Yes; 9]);
+    let end = bytes.iter().position(|&b| b == b'\n').unwrap() + 1;
+    let picture = "FRAME\n".len() + 64 * 48 * 3 / 2;
+    assert_eq!(bytes.len(), end + 9 * picture);
+    for picture in bytes[end..].chunks(picture) {
+        let (luma, chroma) = picture["FRAME\n".len()..].split_at(64 * 48);
+        assert!(luma.iter().all(|sample| sample.abs_diff(90) < 2));
+        assert!(chroma.iter().all(|sample| sample.abs_diff(128) < 2));
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
-use framegram_media::y4m::Y4mHeader;
-use framegram_media::{Planes, Undecodable};
+use framegram_media::y4m::{MAX_RATE, Y4mHeader};
+use framegram_media::{Decoder, Planes, Scaler};
 
 use super::{Failure, Out};
 use crate::decoding::DecodingThread;
@@ -20,8 +20,10 @@ pub(super) struct Y4mRecorder {
     first: Vec<ReceivedFrame>,
     /// The header that was written.
     promised: Option<Y4mHeader>,
-    /// Frames of another size or sampling, which are dropped.
-    unlike: u64,
+    /// Converts frames to the header's size and sampling.
+    scaler: Scaler,
+    /// Frames that were converted.
+    converted: u64,
 }
 
 impl Y4mRecorder {
@@ -31,7 +33,8 @@ impl Y4mRecorder {
             planes: Planes::default(),
             first: Vec::new(),
             promised: None,
-            unlike: 0,
+            scaler: Scaler::new(),
+            converted: 0,
         }
     }
 
@@ -56,9 +59,9 @@ impl Y4mRecorder {
         self.start(out)
     }
 
-    /// How many frames did not fit the header.
-    pub(super) fn unlike(&self) -> u64 {
-        self.unlike
+    /// How many frames were converted to the header's size and sampling.
+    pub(super) fn converted(&self) -> u64 {
+        self.converted
     }
 
     fn decode(&mut self, jpeg: &Bytes) -> Result<(), Undecodable> {
@@ -75,7 +78,7 @@ impl Y4mRecorder {
                 self.promised = Some(header);
             }
             match self.write_picture(&frame, out) {
-                Err(Failure::Undecodable | Failure::Unlike) => {}
+                Err(Failure::Undecodable) => {}
                 other => other?,
             }
         }
@@ -83,11 +86,13 @@ impl Y4mRecorder {
     }
 
     fn write_picture(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
-        self.decode(&frame.jpeg)?;
-        let rate = self.promised.and_then(|header| header.rate);
-        if self.promised != Some(header(&self.planes, rate)) {
-            self.unlike += 1;
-            return Err(Failure::Unlike);
+        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        let like = |header: &Y4mHeader| *header == self::header(&self.planes, header.rate);
+        if let Some(header) = self.promised.filter(|header| !like(header)) {
+            let (size, subsampling) = ((header.width, header.height), header.subsampling);
+            let fitted = self.scaler.fit(&mut self.planes, size, subsampling);
+            fitted.map_err(|_| Failure::Undecodable)?;
+            self.converted += 1;
         }
         Ok(out.write_picture(&mut self.planes)?)
     }
@@ -117,9 +122,13 @@ fn rate(frames: &[ReceivedFrame]) -> (u32, u32) {
         .collect();
     intervals.sort_unstable();
     let Some(median) = intervals.get(intervals.len() / 2) else {
-        return (25, 1);
+        return DEFAULT_RATE;
     };
     let fps = 1.0 / median.as_secs_f64();
+    if fps > MAX_RATE {
+        // They were captured all at once.
+        return DEFAULT_RATE;
+    }
     let off = |(number, part): &(u32, u32)| {
         let usual = f64::from(*number) / f64::from(*part);
         ((fps - usual) / usual).abs()
@@ -134,6 +143,9 @@ fn rate(frames: &[ReceivedFrame]) -> (u32, u32) {
             (1_000_000, micros.max(1))
         })
 }
+
+/// The rate if the capture times say none.
+const DEFAULT_RATE: (u32, u32) = (25, 1);
 
 /// Number of frames that determine the rate. The reader of a pipe waits for them once.
 const START_FRAMES: usize = 4;
@@ -189,6 +201,8 @@ mod tests {
     fn states_an_unusual_rate_as_measured() {
         assert_eq!(rate_of(&[0, 700_000, 1_400_000]), (1_000_000, 700_000));
         assert_eq!(rate_of(&[5, 5, 5]), (25, 1));
+        // No player believes 4,800 frames per second.
+        assert_eq!(rate_of(&[0, 208, 416, 624]), (25, 1));
         assert_eq!(rate_of(&[]), (25, 1));
     }
 }

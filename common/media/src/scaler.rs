@@ -1,20 +1,26 @@
-//! Scales pictures.
+//! Scales images.
 
-use anyhow::Result;
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x3};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
-use framegram_media::{Image, Pixels, Pool};
 
-/// Scales pictures plane by plane. Its tables and buffers are reused.
-pub(super) struct Scaler {
+use crate::error::CodecError;
+use crate::image::{Image, NO_COLOUR, Pixels};
+use crate::planes::Planes;
+use crate::pool::Pool;
+use crate::subsampling::Subsampling;
+
+/// Scales images plane by plane. Its tables and buffers are reused.
+pub struct Scaler {
     resizer: Resizer,
     options: ResizeOptions,
     buffers: Pool<Vec<u8>>,
 }
 
 impl Scaler {
-    pub(super) fn new() -> Self {
+    /// A scaler that has scaled nothing.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             resizer: Resizer::new(),
             // When shrinking, the filter covers the area of a target pixel, so that nothing
@@ -27,7 +33,15 @@ impl Scaler {
     }
 
     /// Scales `picture` to exactly `width` x `height` in the same pixel format.
-    pub(super) fn scale(&mut self, picture: &Image, width: usize, height: usize) -> Result<Image> {
+    ///
+    /// # Errors
+    /// If that size is not one that is sent.
+    pub fn scale(
+        &mut self,
+        picture: &Image,
+        width: usize,
+        height: usize,
+    ) -> Result<Image, CodecError> {
         match picture.pixels() {
             Pixels::Bgr(pixels) => {
                 let mut target = self.buffers.take_sized(3 * width * height);
@@ -57,26 +71,104 @@ impl Scaler {
         }
     }
 
+    /// Scales `planes` to this size and sampling. Gray gets chroma without colour.
+    ///
+    /// # Errors
+    /// If the size has no pixels.
+    pub fn fit(
+        &mut self,
+        planes: &mut Planes,
+        (width, height): (usize, usize),
+        subsampling: Subsampling,
+    ) -> Result<(), CodecError> {
+        let mut target = Planes {
+            samples: vec![0; subsampling.padded_bytes(width, height)],
+            width,
+            height,
+            subsampling,
+        };
+        let mut sources = planes.planes();
+        for (to, into) in target.planes_mut() {
+            match sources.next() {
+                Some((samples, from)) => self.resize::<U8>(
+                    (samples, from.pitch, from.rows),
+                    (to, into.pitch, into.rows),
+                )?,
+                None => to.fill(NO_COLOUR),
+            }
+        }
+        drop(sources);
+        *planes = target;
+        Ok(())
+    }
+
     /// For one pixel type. A choice at run time would include the code for all types, and take ten
     /// times as long to build.
     fn resize<P: PixelTrait>(
         &mut self,
         (from, width, height): (&[u8], usize, usize),
         (to, to_width, to_height): (&mut [u8], usize, usize),
-    ) -> Result<()> {
-        let (width, height) = (u32::try_from(width)?, u32::try_from(height)?);
-        let from = TypedImageRef::<P>::from_buffer(width, height, from)?;
-        let (to_width, to_height) = (u32::try_from(to_width)?, u32::try_from(to_height)?);
-        let mut to = TypedImage::<P>::from_buffer(to_width, to_height, to)?;
-        Ok(self.resizer.resize_typed(&from, &mut to, &self.options)?)
+    ) -> Result<(), CodecError> {
+        let side = |side: usize| u32::try_from(side).map_err(failed);
+        let from = TypedImageRef::<P>::from_buffer(side(width)?, side(height)?, from);
+        let from = from.map_err(failed)?;
+        let to = TypedImage::<P>::from_buffer(side(to_width)?, side(to_height)?, to);
+        let mut to = to.map_err(failed)?;
+        let scaled = self.resizer.resize_typed(&from, &mut to, &self.options);
+        scaled.map_err(failed)
     }
+}
+
+impl Default for Scaler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn failed(error: impl std::error::Error) -> CodecError {
+    CodecError::Scale(error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use framegram_media::Subsampling;
-
     use super::*;
+
+    #[test]
+    fn planes_get_another_size_and_sampling() {
+        let flat = |width, height, subsampling: Subsampling| {
+            let mut samples = vec![90; subsampling.padded_bytes(width, height)];
+            let padded = subsampling.padded((width, height));
+            samples[..padded.0 * padded.1].fill(50);
+            Planes {
+                samples,
+                width,
+                height,
+                subsampling,
+            }
+        };
+        let mut scaler = Scaler::new();
+        let kinds = [
+            Subsampling::Yuv420,
+            Subsampling::Yuv422,
+            Subsampling::Yuv444,
+            Subsampling::Yuv411,
+            Subsampling::Gray,
+        ];
+        for from in kinds {
+            for to in kinds {
+                let mut planes = flat(37, 21, from);
+                scaler.fit(&mut planes, (19, 33), to).unwrap();
+                let mut expected = flat(19, 33, to);
+                if from == Subsampling::Gray {
+                    for (samples, _) in expected.planes_mut().skip(1) {
+                        samples.fill(NO_COLOUR);
+                    }
+                }
+                assert!(planes.is_like(&expected));
+                assert_eq!(planes.samples, expected.samples, "{from:?} to {to:?}");
+            }
+        }
+    }
 
     #[test]
     fn keeps_flat_colours_at_odd_sizes() {
