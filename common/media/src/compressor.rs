@@ -9,7 +9,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use framegram_common::jpeg::halves;
 
-use self::native::{MAX_PLANES, Native, NativeImage, Refusal, Rows, Tables};
+use self::native::{
+    CodingTables, CompressError, MAX_PLANES, NativeCompressor, NativeImage, PlaneRows,
+};
 use crate::choice::Choice;
 use crate::error::CodecError;
 use crate::helper::{Helper, Work};
@@ -36,7 +38,7 @@ const MAX_HEADER_BYTES: usize = 1024;
 /// Encodes images into buffers that it reuses.
 pub struct Compressor {
     part: PartEncoder,
-    tables: Tables,
+    tables: CodingTables,
     /// The quality and subsampling that the steps in `tables` are for.
     steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
@@ -45,17 +47,17 @@ pub struct Compressor {
 
 /// The thread that encodes the lower half of large images.
 struct Second {
-    helper: Helper<Job, Result<Buffer, Refusal>>,
+    helper: Helper<Job, Result<Buffer, CompressError>>,
     choice: Choice,
     /// Memory for its next half.
     buffer: Buffer,
 }
 
-/// Rows of an image to be encoded.
+/// PlaneRows of an image to be encoded.
 struct Job {
     image: Image,
     rows: Range<usize>,
-    tables: Tables,
+    tables: CodingTables,
     buffer: Buffer,
 }
 
@@ -67,7 +69,7 @@ impl Compressor {
     pub fn new() -> Result<Self, CodecError> {
         Ok(Self {
             part: PartEncoder::new()?,
-            tables: Tables {
+            tables: CodingTables {
                 steps: [[1; 64]; 2],
                 rounding: ROUNDING,
                 huffman: Arc::default(),
@@ -188,14 +190,14 @@ impl Compressor {
 
 /// Encodes rows of images, each as a JPEG of its own.
 struct PartEncoder {
-    native: Native,
+    native: NativeCompressor,
     padded: [Vec<u8>; MAX_PLANES],
 }
 
 impl PartEncoder {
     fn new() -> Result<Self, CodecError> {
         Ok(Self {
-            native: Native::new()?,
+            native: NativeCompressor::new()?,
             padded: Default::default(),
         })
     }
@@ -206,9 +208,9 @@ impl PartEncoder {
         &mut self,
         image: &Image,
         rows: Range<usize>,
-        tables: &Tables,
+        tables: &CodingTables,
         out: &mut [u8],
-    ) -> Result<usize, Refusal> {
+    ) -> Result<usize, CompressError> {
         let (width, height) = (image.width(), image.height());
         let size = (width, rows.len());
         let native = match image.pixels() {

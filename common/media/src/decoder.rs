@@ -19,7 +19,7 @@ use self::halves::Second;
 use crate::error::{CodecError, Undecodable};
 use crate::helper::Work;
 use crate::image::Image;
-use crate::libjpeg::{Decompressor, Header, Remark, plane_sizes};
+use crate::libjpeg::{Decompressor, ImageHeader, Remark, plane_sizes};
 use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
@@ -342,7 +342,7 @@ fn decompress(
 }
 
 /// Whether its samples are those of planes.
-fn is_plain(header: &Header) -> bool {
+fn is_plain(header: &ImageHeader) -> bool {
     matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray) && header.precision == 8
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Decompressor {
 
 /// What a JPEG's header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct ImageHeader {
     pub(crate) width: usize,
     pub(crate) height: usize,
     pub(crate) subsamp: Subsamp,
@@ -152,7 +152,7 @@ impl Decompressor {
     pub(crate) fn decompress_planes<'a>(
         &mut self,
         jpeg: &[u8],
-        header: &Header,
+        header: &ImageHeader,
         planes: impl IntoIterator<Item = &'a mut [u8]>,
     ) -> Result<Remark, Undecodable> {
         let sizes = plane_sizes(header);
@@ -218,7 +218,7 @@ impl Drop for Decompressor {
 }
 
 /// Bytes of the planes, none where there is no such plane.
-pub(crate) fn plane_sizes(header: &Header) -> [usize; 3] {
+pub(crate) fn plane_sizes(header: &ImageHeader) -> [usize; 3] {
     let count = if header.subsamp == Subsamp::Gray {
         1
     } else {

@@ -161,7 +161,7 @@ mod tests {
                     prop_assert!(4 * row >= rows && 4 * (rows - row) >= rows && row < rows);
                 }
                 None if interval > 0 => {
-                    let begins = |row: &u32| row * columns % u32::from(interval) == 0;
+                    let begins = |row: &u32| (row * columns).is_multiple_of(u32::from(interval));
                     let near = rows.div_ceil(2).saturating_sub(rows / 8).max(1)..rows / 2 + rows / 8;
                     prop_assert_eq!(near.into_iter().find(begins), None);
                 }

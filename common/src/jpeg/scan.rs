@@ -18,7 +18,7 @@ use self::bits::BitReader;
 pub use self::counts::SymbolCounts;
 use self::progressive::Spectrum;
 pub use self::requantise::{Recoding, requantise};
-use self::tables::{Codes, Tables};
+use self::tables::{Codes, ScanTables};
 use super::markers::{DHT, DQT, DRI, EOI, Marker, Markers, RST0, RST7, SOS, is_start_of_frame};
 use super::{Component, JpegHeader, MAX_UNIT_BLOCKS, Process};
 

@@ -87,7 +87,7 @@ impl Drop for NativeCompressor {
     }
 }
 
-/// Rows of samples: their bytes, and the samples in a row.
+/// PlaneRows of samples: their bytes, and the samples in a row.
 pub(super) type PlaneRows<'a> = (&'a [u8], usize);
 
 /// An image in the layout of `native/compressor.c`.
@@ -174,7 +174,7 @@ impl<'a> NativeImage<'a> {
 
 /// How images are coded until something of it changes.
 #[derive(Clone)]
-pub(super) struct Tables {
+pub(super) struct CodingTables {
     pub(super) steps: Steps,
     /// Rounding offset of coefficients other than DC, in percent of a step, at most 50. Less than
     /// 50 makes a dead zone.

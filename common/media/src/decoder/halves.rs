@@ -9,7 +9,7 @@ use super::is_plain;
 use crate::choice::Choice;
 use crate::error::Undecodable;
 use crate::helper::{Helper, Work};
-use crate::libjpeg::{Decompressor, Header, plane_sizes};
+use crate::libjpeg::{Decompressor, ImageHeader, plane_sizes};
 use crate::limits::MAX_SCANS;
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
@@ -25,7 +25,7 @@ pub(super) struct Second {
 /// Half of a JPEG, and its part of each plane.
 struct Half {
     jpeg: Vec<u8>,
-    header: Header,
+    header: ImageHeader,
     planes: Vec<BytesMut>,
     /// Whether it was decoded, without a remark.
     is_done: bool,
@@ -65,7 +65,7 @@ impl Second {
         &mut self,
         inner: &mut Decompressor,
         jpeg: &[u8],
-        header: &Header,
+        header: &ImageHeader,
         planes: &mut Planes,
     ) -> bool {
         let subsampling = Subsampling::of_jpeg(header.subsamp);
@@ -75,7 +75,7 @@ impl Second {
         let Some(heights) = halve(jpeg, &mut self.jpegs) else {
             return false;
         };
-        let headers = heights.map(|height| Header {
+        let headers = heights.map(|height| ImageHeader {
             height: height.into(),
             ..*header
         });

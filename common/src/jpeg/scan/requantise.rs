@@ -3,8 +3,8 @@
 //!
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annexes A and F.
 
-use super::bits::Bits;
-use super::tables::{Codes, Tables};
+use super::bits::BitReader;
+use super::tables::{Codes, ScanTables};
 use super::writer::{Writer, code_words};
 use crate::jpeg::huffman::HuffmanTable;
 use crate::jpeg::markers::{
@@ -67,7 +67,7 @@ pub fn requantise(jpeg: &[u8], recoding: &Recoding<'_>) -> Option<Vec<u8>> {
     }
 
     let mut writer = Writer::new(write_header(jpeg, &header, &steps.written, recoding)?);
-    let mut bits = Bits::new(jpeg, header.len);
+    let mut bits = BitReader::new(jpeg, header.len);
     let (mut before, mut means) = ([0; 3], [0; 3]);
     let interval = u32::from(header.restart_interval);
     let own_interval = u32::from(recoding.restart_interval);
@@ -107,8 +107,8 @@ fn blocks(header: &JpegHeader, component: &Component) -> usize {
 }
 
 /// The tables before the scan.
-fn tables_of(jpeg: &[u8]) -> Option<Tables> {
-    let mut tables = Tables::standard();
+fn tables_of(jpeg: &[u8]) -> Option<ScanTables> {
+    let mut tables = ScanTables::standard();
     let mut markers = Markers::default();
     loop {
         let marker = markers.next(jpeg)?;
@@ -138,7 +138,7 @@ struct Block<'a> {
 impl Block<'_> {
     fn recode(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         writer: &mut Writer,
         before: &mut [i32; 3],
         means: &mut [i32; 3],
@@ -221,7 +221,7 @@ impl Step {
             return level;
         }
         let value = u64::from(level.unsigned_abs()) * self.from + self.more;
-        let divided = (value * self.reciprocal >> FRACTION) as i32;
+        let divided = ((value * self.reciprocal) >> FRACTION) as i32;
         if level < 0 { -divided } else { divided }
     }
 }
@@ -235,7 +235,7 @@ struct Steps {
 
 impl Steps {
     /// `None` if the components are not those of luma and chroma, or the tables are missing.
-    fn new(header: &JpegHeader, tables: &Tables, recoding: &Recoding<'_>) -> Option<Self> {
+    fn new(header: &JpegHeader, tables: &ScanTables, recoding: &Recoding<'_>) -> Option<Self> {
         let count = header.components.len();
         let is_taken = header.sequential && header.precision == 8 && header.is_video();
         (is_taken && (count == 1 || count == 3)).then_some(())?;

@@ -45,7 +45,7 @@ fn recoding(steps: &[[u16; 64]; 2], restart_interval: u16) -> Recoding<'_> {
 fn levels(jpeg: &[u8]) -> Vec<([i32; 64], [i32; 64])> {
     let header = JpegHeader::parse(jpeg).unwrap();
     let tables = tables_of(jpeg).unwrap();
-    let mut bits = Bits::new(jpeg, header.len);
+    let mut bits = BitReader::new(jpeg, header.len);
     let (mut all, mut means) = (Vec::new(), [0; 3]);
     for number in 0..header.mcu_count() {
         if let Some(restarts) = restarts_before(number, header.restart_interval.into()) {
