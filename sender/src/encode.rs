@@ -16,9 +16,9 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker};
+use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker, Work, requantise};
 
-use self::fit::{Fit, Verdict};
+use self::fit::{Fit, Try, Verdict};
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;

@@ -73,6 +73,17 @@ impl DecodingThread {
         })))
     }
 
+    /// Lets a second thread decode the lower half of large frames to planes, as in
+    /// [`Decoder::second_thread`].
+    ///
+    /// # Errors
+    /// If there is no memory for its decoder, or no thread.
+    pub fn divide(&self, threads: &Threads) -> anyhow::Result<()> {
+        let work = self.run(|decoders| decoders.decoder.second_thread())?;
+        threads.spawn_confined(Work::Decoding, "lower half", work)?;
+        Ok(())
+    }
+
     /// Runs `work` in the thread, and waits for its result.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ impl Subsampling {
         self.bytes(width, height)
     }
 
-    /// The planes in `planes` with their width and height.
+    /// Splits `planes` into planes, each with its width and height.
     ///
     /// # Panics
     /// If `planes` is shorter than [`bytes`](Self::bytes).

@@ -17,7 +17,7 @@ pub const Y4M_START: &[u8] = b"YUV4MPEG2 ";
 /// Longest line that is read. FFmpeg writes less than 100 bytes.
 const MAX_LINE: usize = 1024;
 
-/// The highest rate that is believed, in frames per second.
+/// Highest plausible rate, in frames per second.
 pub const MAX_RATE: f64 = 1000.0;
 
 /// The fields of the header line.

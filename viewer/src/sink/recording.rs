@@ -15,7 +15,6 @@ use framegram_cli::errors::is_reader_gone;
 use framegram_cli::output::{Growing, OutputFile};
 use framegram_cli::paths::STANDARD;
 use framegram_cli::pipe::{Pipe, widen};
-use framegram_cli::sandbox::Work;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
@@ -139,11 +138,10 @@ impl Recording {
         } else {
             path.display().to_string()
         };
-        let mut decoder = Decoder::new()?;
+        let decoding = decoding.clone();
         if format == Format::Y4m && (piped || is_fifo(path)) {
             // Its reader waits for each frame; nobody waits for those of a file.
-            let work = decoder.second_thread()?;
-            threads.spawn_confined(Work::Decoding, "lower half", work)?;
+            decoding.divide(threads)?;
         }
         Ok(Self {
             out,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{MAX_RATE, Y4mHeader};
-use framegram_media::{Decoder, Planes, Scaler};
+use framegram_media::{Planes, Scaler, Undecodable};
 
 use super::{Failure, Out};
 use crate::decoding::DecodingThread;
@@ -86,7 +86,7 @@ impl Y4mRecorder {
     }
 
     fn write_picture(&mut self, frame: &ReceivedFrame, out: &mut Out) -> Result<(), Failure> {
-        self.decoder.decode_planes(&frame.jpeg, &mut self.planes)?;
+        self.decode(&frame.jpeg)?;
         let like = |header: &Y4mHeader| *header == self::header(&self.planes, header.rate);
         if let Some(header) = self.promised.filter(|header| !like(header)) {
             let (size, subsampling) = ((header.width, header.height), header.subsampling);
