@@ -89,6 +89,7 @@ impl Sender {
             return false;
         }
         match packet {
+            Packet::ReceiverReport(report) if !report.is_possible() => return false,
             Packet::ReceiverReport(report) => {
                 let media = to.numbers()[Channel::Media as usize];
                 to.feedback.handle_report(report, header.sent, media, now);

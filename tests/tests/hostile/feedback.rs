@@ -241,6 +241,7 @@ fn reports_may_say_anything() {
             ..sender::Config::default()
         };
         attacked.transmitter = Sender::new(config, STREAM, START);
+        let mut count_rng = rng.fork();
         let mut any = || match rng.u8(..4) {
             0 => 0,
             1 => u32::MAX,
@@ -248,6 +249,9 @@ fn reports_may_say_anything() {
             _ => rng.u32(..),
         };
         for viewer in 0..100 {
+            let most = if viewer % 10 == 9 { u64::MAX } else { 1 << 48 };
+            let counts = [0, any().into(), most];
+            let mut count = || counts[count_rng.usize(..counts.len())];
             attacked.report(ReceiverReport {
                 viewer,
                 loss_ppm: any(),
@@ -255,9 +259,13 @@ fn reports_may_say_anything() {
                 rtt: any(),
                 queueing: any(),
                 playout_delay: any(),
-                media_received: u64::MAX,
-                packets_lost: u64::MAX,
-                frames_shown: u64::MAX,
+                media_received: count(),
+                packets_received: count(),
+                packets_lost: count(),
+                socket_dropped: count(),
+                frames_shown: count(),
+                frames_lost: count(),
+                frames_skipped: count(),
                 ..ReceiverReport::default()
             });
             if viewer % 10 == 0 {
@@ -272,6 +280,13 @@ fn reports_may_say_anything() {
             "seed {seed}: {repair} for {media}"
         );
         assert!(control < 20_000, "seed {seed}: {control}");
-        let _ = attacked.transmitter.statistics(attacked.now);
+        // Figures that the programs show can be computed of those that are believed.
+        let statistics = attacked.transmitter.statistics(attacked.now);
+        assert!(!statistics.viewers.is_empty());
+        assert!(statistics.packets.malformed > Some(0));
+        for viewer in &statistics.viewers {
+            let is_share = |share: Option<f64>| share.is_none_or(|it| (0.0..=1.0).contains(&it));
+            assert!(is_share(viewer.frames_lost()) && is_share(viewer.packets_lost()));
+        }
     }
 }

@@ -25,9 +25,6 @@ const EAGER_EVERY: Duration = Duration::from_millis(20);
 const LONGEST_NACK: usize =
     HEADER + NACK_BODY + MAX_NACK_FRAMES * FRAME_NACK_LEN + MAX_GAPS * GAP_LEN;
 
-/// No stream has counts as high as this. Above it, sums could overflow.
-const MAX_COUNT: u64 = 1 << 48;
-
 impl NativeSession {
     /// A report in which the counts of packets and frames are extended as here. A viewer that joins
     /// late knows only their low bits.
@@ -66,19 +63,7 @@ impl NativeSession {
         sent: SenderTime,
         now: Duration,
     ) -> bool {
-        let counts = [
-            totals.frames_captured,
-            totals.frames_replaced,
-            totals.frames_not_sent,
-            totals.frames_sent,
-            totals.media,
-            totals.repair,
-            totals.control,
-            totals.bytes,
-            totals.jpeg_bytes,
-            totals.send_errors,
-        ];
-        if counts.into_iter().any(|count| count > MAX_COUNT) {
+        if !totals.is_possible() {
             return false;
         }
         self.id = Some(totals.id);

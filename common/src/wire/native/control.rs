@@ -136,7 +136,31 @@ body! {
     }
 }
 
+/// No stream has counts above this. Sums of higher ones could overflow.
+const MAX_COUNT: u64 = 1 << 48;
+
+fn are_possible(counts: &[u64]) -> bool {
+    counts.iter().all(|count| *count <= MAX_COUNT)
+}
+
 impl SenderReport {
+    /// Whether a stream can have such counts.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        are_possible(&[
+            self.frames_captured,
+            self.frames_replaced,
+            self.frames_not_sent,
+            self.frames_sent,
+            self.media,
+            self.repair,
+            self.control,
+            self.bytes,
+            self.jpeg_bytes,
+            self.send_errors,
+        ])
+    }
+
     /// Bytes of a datagram that carries it.
     #[must_use]
     pub fn datagram_len(&self) -> usize {
@@ -224,6 +248,33 @@ body! {
         latency_p99: u32,
         /// Its maximum.
         latency_max: u32,
+    }
+}
+
+impl ReceiverReport {
+    /// Whether a viewer can have such counts.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        are_possible(&[
+            self.media_expected,
+            self.media_received,
+            self.repair_received,
+            self.packets_received,
+            self.packets_lost,
+            self.packets_duplicate,
+            self.packets_reordered,
+            self.packets_corrupt,
+            self.socket_dropped,
+            self.bytes,
+            self.frames_shown,
+            self.frames_intact,
+            self.frames_concealed,
+            self.frames_incomplete,
+            self.frames_lost,
+            self.frames_late,
+            self.frames_skipped,
+            self.frames_undecodable,
+        ])
     }
 }
 
