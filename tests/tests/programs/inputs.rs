@@ -3,6 +3,8 @@
 
 #[path = "inputs/devices.rs"]
 mod devices;
+#[path = "inputs/geometry.rs"]
+mod geometry;
 #[path = "inputs/names.rs"]
 mod names;
 #[path = "inputs/passwords.rs"]
