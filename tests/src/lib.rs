@@ -23,6 +23,7 @@ mod namespaces;
 pub mod networks;
 pub mod odd_avi;
 pub mod odd_jpeg;
+pub mod odd_rtp;
 pub mod outage;
 pub mod pair;
 pub mod path_meter;

@@ -28,6 +28,8 @@ pub struct Oddities {
     pub first_restart: u8,
     /// Whether one more restart marker precedes the end.
     pub extra_restart: bool,
+    /// Whether the header states the restart interval.
+    pub states_restart: bool,
     /// Stray bytes before each restart marker, and before the end.
     pub stray: (Vec<u8>, Vec<u8>),
     /// Whether the JPEG has Huffman tables.
@@ -98,6 +100,7 @@ impl Oddities {
             restart: 0,
             first_restart: 0,
             extra_restart: false,
+            states_restart: true,
             stray: (Vec::new(), Vec::new()),
             has_tables: true,
             starts: 1,
@@ -178,15 +181,19 @@ impl Oddities {
         if is(rng) {
             odd.trailing = bytes(rng, 2_000);
         }
+        // Stray bytes before a restart cannot be distinguished from units.
+        odd.states_restart = !odd.stray.0.is_empty() || !is(rng);
         odd
     }
 
     /// Whether `djpeg` cannot serve as a reference: libjpeg gives up if the start is doubled or the
-    /// height follows the scan, and misreads renumbered restart markers.
+    /// height follows the scan, and misreads restart markers that are renumbered or whose interval
+    /// is not stated.
     #[must_use]
     pub fn is_beyond_djpeg(&self) -> bool {
         let is_numbered = self.restart == 0 || self.first_restart == 0;
-        self.late_height || self.starts > 1 || !is_numbered
+        let is_stated = self.restart == 0 || self.states_restart;
+        self.late_height || self.starts > 1 || !is_numbered || !is_stated
     }
 
     /// The same without the variations of [`is_beyond_djpeg`](Self::is_beyond_djpeg).
@@ -196,6 +203,7 @@ impl Oddities {
             late_height: false,
             starts: 1,
             first_restart: 0,
+            states_restart: true,
             ..self.clone()
         }
     }
@@ -243,7 +251,7 @@ impl Oddities {
                 self.segment(&mut out, 0xc4, &body);
             }
         }
-        if self.restart > 0 {
+        if self.restart > 0 && self.states_restart {
             self.segment(&mut out, 0xdd, &(self.restart as u16).to_be_bytes());
         }
         let mut scan = vec![self.sampling.len() as u8];

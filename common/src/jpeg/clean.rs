@@ -8,10 +8,13 @@ use super::markers::{
     ALONE, APP0, APP15, COM, DNL, DRI, END, EOI, Marker, Markers, RST0, RST7, SOI, SOS, START,
     is_reserved, is_start_of_frame, restart_marker,
 };
-use super::{JpegError, JpegHeader};
+use super::{JpegError, JpegHeader, scan};
 
-/// One pass sets the height, the next numbers the restart markers; then nothing is left to do.
+/// One pass sets the height, the next the restart interval, and the last numbers the restart markers.
 const MAX_PASSES: usize = 3;
+
+/// Bytes of a restart interval.
+const INTERVAL: usize = 2;
 
 /// Offset of the height in a frame header, after its precision.
 const HEIGHT: usize = 1;
@@ -21,7 +24,8 @@ const HEIGHT: usize = 1;
 /// without meaning; a missing end is supplied, a height that stands in a DNL
 /// segment put into the frame header, and restart markers that are complete but
 /// counted otherwise are numbered as they should be. A restart interval is taken
-/// back where no restart marker stands in the scan, and the length of an
+/// back where no restart marker stands in the scan, and supplied where the
+/// markers stand there without one, and the length of an
 /// application segment where it leads behind the end. Nothing is copied where
 /// nothing is wrong.
 ///
@@ -78,9 +82,9 @@ fn clean_once(jpeg: &Bytes) -> Result<Bytes, JpegError> {
                 late_height = marker.payload(jpeg).first_chunk::<2>().copied();
                 edits.drop(&marker);
             }
-            SOS => scan = Some(Vec::new()),
+            SOS => scan = Some((marker, Vec::new())),
             RST0..=RST7 => {
-                if let Some(restarts) = &mut scan {
+                if let Some((_, restarts)) = &mut scan {
                     restarts.push(marker);
                 }
             }
@@ -124,17 +128,31 @@ const SEGMENT_HEAD: usize = 4;
 /// and some announce restarts and make none.
 fn finish_scan(
     jpeg: &[u8],
-    scan: &mut Option<Vec<Marker>>,
+    scan: &mut Option<(Marker, Vec<Marker>)>,
     interval: Option<Marker>,
     edits: &mut Edits,
 ) {
-    let Some(restarts) = scan.take() else {
+    let Some((start, restarts)) = scan.take() else {
         return;
     };
+    let is_stated = interval.is_some_and(|interval| interval.payload(jpeg) != [0; INTERVAL]);
+    if !is_stated && !restarts.is_empty() {
+        let units = implied_interval(jpeg, restarts.len()).map(u16::to_be_bytes);
+        match (units, interval) {
+            (None, _) => {}
+            (Some(units), Some(interval)) => {
+                edits.replace(interval.payload, units.to_vec(), INTERVAL);
+            }
+            (Some([high, low]), None) => {
+                edits.replace(start.start, vec![0xff, DRI, 0, 4, high, low], 0);
+            }
+        }
+        return;
+    }
     if let Some(interval) = interval.filter(|_| restarts.is_empty()) {
         let expects_some = |header: JpegHeader| header.has_slices() && header.slice_count() > 1;
         if JpegHeader::parse(jpeg).is_ok_and(expects_some) {
-            edits.replace(interval.payload, vec![0, 0], 2);
+            edits.replace(interval.payload, vec![0; INTERVAL], INTERVAL);
         }
         return;
     }
@@ -152,6 +170,16 @@ fn finish_scan(
             edits.replace(marker.end - 1, vec![restart_marker(number)], 1);
         }
     }
+}
+
+/// The restart interval of a scan with this many restart markers whose header does not state it: as
+/// many units as the first marker follows, if they explain all of the markers.
+fn implied_interval(jpeg: &[u8], restarts: usize) -> Option<u16> {
+    let header = JpegHeader::parse(jpeg).ok()?;
+    let units = scan::units_before_marker(jpeg).filter(|units| *units > 0)?;
+    let slices = header.mcu_count().div_ceil(units) as usize;
+    let is_explained = slices == restarts + 1 || slices == restarts;
+    is_explained.then(|| u16::try_from(units).ok()).flatten()
 }
 
 /// The edits to a JPEG.
@@ -201,6 +229,7 @@ mod tests {
 
     use super::super::tests::example;
     use super::*;
+    use crate::slices::encoder::{Settings, encode};
 
     fn cleaned(jpeg: Vec<u8>) -> Vec<u8> {
         clean(&jpeg.into()).unwrap().to_vec()
@@ -290,6 +319,36 @@ mod tests {
         let mut expected = odd.clone();
         expected[interval + 4..interval + 6].fill(0);
         assert_eq!(cleaned(odd), expected);
+    }
+
+    #[test]
+    fn an_interval_that_the_header_omits_is_supplied_if_it_explains_all_markers() {
+        let settings = Settings {
+            width: 160,
+            height: 96,
+            subsamp: turbojpeg::Subsamp::Sub2x2,
+            quality: 80,
+            interval: 7,
+            optimize: false,
+        };
+        let pixels: Vec<u8> = (0..3 * 160 * 96_usize)
+            .map(|at| (at * at / 7) as u8)
+            .collect();
+        let whole = encode(&pixels, &settings);
+        let find = |jpeg: &[u8], code: u8| jpeg.windows(2).position(|at| at == [0xff, code]);
+        let at = find(&whole, 0xdd).unwrap();
+        let mut zero = whole.clone();
+        zero[at + 4..at + 6].fill(0);
+        assert_eq!(cleaned(zero), whole);
+        let mut omitted = whole.clone();
+        let interval: Vec<u8> = omitted.drain(at..at + 6).collect();
+        let scan = find(&omitted, 0xda).unwrap();
+        let mut expected = omitted.clone();
+        expected.splice(scan..scan, interval);
+        assert_eq!(cleaned(omitted.clone()), expected);
+        let lost = find(&omitted, 0xd1).unwrap();
+        omitted.drain(lost..lost + 2);
+        assert_eq!(cleaned(omitted.clone()), omitted);
     }
 
     #[test]

@@ -42,17 +42,7 @@ impl Coverage {
     /// header that makes no sense.
     #[must_use]
     pub fn of(jpeg: &[u8]) -> Option<Self> {
-        let header = JpegHeader::parse(jpeg).ok()?;
-        matches!(header.process, Process::Sequential | Process::Progressive).then_some(())?;
-        let mut walk = Walk {
-            jpeg,
-            tables: ScanTables::standard(),
-            interval: 0,
-            is_sound: true,
-            coefficients: Vec::new(),
-            header,
-        };
-        walk.all_scans()
+        Walk::new(jpeg)?.all_scans()
     }
 
     /// Whether it is a complete picture: at most one row of units is missing at its end.
@@ -70,6 +60,13 @@ pub fn may_be_complete(jpeg: &[u8]) -> bool {
         return false;
     }
     Coverage::of(jpeg).is_none_or(|coverage| coverage.is_sound && coverage.missing_rows == 0)
+}
+
+/// The number of minimum coded units before the first marker in a JPEG of one sequential scan, for
+/// headers that omit the restart interval. `None` if no encoder writes them like that.
+pub(super) fn units_before_marker(jpeg: &[u8]) -> Option<u32> {
+    let walk = Walk::new(jpeg)?;
+    walk.header.sequential.then_some(walk)?.first_units()
 }
 
 /// Whether the bytes left over in a scan are padding, as some cameras leave it, and not coded data:
@@ -112,7 +109,19 @@ struct ScanBlock<'a> {
 /// The data of an interval ended before its units did.
 struct Exhausted;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(jpeg: &'a [u8]) -> Option<Self> {
+        let header = JpegHeader::parse(jpeg).ok()?;
+        matches!(header.process, Process::Sequential | Process::Progressive).then_some(Self {
+            jpeg,
+            tables: ScanTables::standard(),
+            interval: 0,
+            is_sound: true,
+            coefficients: Vec::new(),
+            header,
+        })
+    }
+
     fn all_scans(&mut self) -> Option<Coverage> {
         if self.header.process == Process::Progressive {
             let component = |component| {
@@ -152,6 +161,36 @@ impl Walk<'_> {
             missing_rows,
             is_sound: self.is_sound && missing_rows == 0,
         })
+    }
+
+    fn first_units(mut self) -> Option<u32> {
+        let mut markers = Markers::default();
+        let (scan, start) = loop {
+            let marker = markers.next(self.jpeg)?;
+            let payload = marker.payload(self.jpeg);
+            match marker.code {
+                DHT => self.tables.read_codes(payload)?,
+                DQT => self.tables.read_divisors(payload)?,
+                SOS => break (Scan::of(payload, &self.header)?, marker.end),
+                _ => {}
+            }
+        };
+        let tables = std::mem::take(&mut self.tables);
+        let unit = self.unit(&scan, &tables)?;
+        let (columns, total) = (self.header.mcu_grid().0, self.header.mcu_count());
+        let mut bits = Bits::new(self.jpeg, start);
+        let mut state = State::default();
+        let mut number = 0;
+        // Beyond the marker there are no bits, and nothing is sound.
+        let mut was_sound = true;
+        while number < total {
+            let place = (number % columns, number / columns);
+            match self.read_unit(&mut bits, &scan, &unit, &mut state, place) {
+                Ok(()) => (number, was_sound) = (number + 1, self.is_sound),
+                Err(Exhausted) => break,
+            }
+        }
+        (was_sound && bits.end()).then_some(number)
     }
 
     /// Reads a scan that `start` begins. Returns the number of missing rows of units, and where the

@@ -1,6 +1,7 @@
 //! Video files and network streams, through FFmpeg's libavformat and libavcodec. JPEGs in them are
 //! passed through, other video becomes planes.
 
+mod aspect;
 mod fields;
 mod planes;
 mod still;
@@ -20,6 +21,7 @@ use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{Dictionary, Error, Packet, Rational, decoder, format, frame, media};
 use framegram_cli::secrets::redacted;
 
+use self::aspect::is_square;
 use self::fields::is_picture;
 use self::planes::Converter;
 pub(super) use self::still::{decode_jpeg, decode_still};
@@ -334,7 +336,7 @@ impl Opened {
             .into_iter()
             .find(|rate| (0.001..=1000.0).contains(rate));
         let (index, tick) = (stream.index(), f64::from(stream.time_base()));
-        let turn = of_stream(&stream);
+        let (turn, stated) = (of_stream(&stream), aspect::of_container(&stream));
         let is_jpeg = parameters.id() == codec::Id::MJPEG;
         let is_named = parameters.id() != codec::Id::None;
         let mut context = codec::Context::from_parameters(parameters)?;
@@ -354,9 +356,9 @@ impl Opened {
             input,
         };
         let (height, aspect) = match &decoder {
-            Ok(decoder) => (decoder.height(), decoder.aspect_ratio()),
+            Ok(decoder) => (decoder.height(), stated.unwrap_or(decoder.aspect_ratio())),
             // Some recorders give Motion JPEG a name of their own.
-            Err(_) if !is_named => (0, Rational(1, 1)),
+            Err(_) if !is_named => (0, stated.unwrap_or(Rational(1, 1))),
             Err(error) => bail!("{name} cannot be decoded: {error}"),
         };
         let may_pass = is_jpeg || decoder.is_err();
@@ -370,7 +372,7 @@ impl Opened {
             opened.decoder = Some(Decoding {
                 decoder,
                 frame: frame::Video::empty(),
-                converter: Converter::new(turn),
+                converter: Converter::new(turn, stated),
                 is_jpeg,
                 ended: false,
             });
@@ -454,11 +456,4 @@ impl Decoding {
         }
         Ok(None)
     }
-}
-
-/// Whether pixels are as wide as they are high; where that is not said they are.
-fn is_square(aspect: Rational) -> bool {
-    aspect.numerator() == aspect.denominator()
-        || aspect.numerator() <= 0
-        || aspect.denominator() <= 0
 }

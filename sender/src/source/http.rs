@@ -222,7 +222,9 @@ impl Place {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: framegram\r\n{login}Accept: */*\r\nConnection: close\r\n\r\n"
         )?;
         let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(stream));
-        if begins_like_jpegs(&mut stream) {
+        // The first JPEG may arrive together with the header before it.
+        let has_header = stream.fill_buf()?.starts_with(b"HTTP/");
+        if !has_header && begins_like_jpegs(&mut stream) {
             // A script that copies frames to whoever connects.
             return Ok((200, Headers::new(), stream));
         }

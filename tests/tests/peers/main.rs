@@ -7,6 +7,7 @@ mod corpus;
 mod djpeg;
 mod ffmpeg;
 mod gstreamer;
+mod liberties;
 mod python;
 mod srtp;
 

@@ -3,6 +3,8 @@
 
 #[path = "inputs/devices.rs"]
 mod devices;
+#[path = "inputs/geometry.rs"]
+mod geometry;
 #[path = "inputs/names.rs"]
 mod names;
 #[path = "inputs/passwords.rs"]
@@ -158,6 +160,32 @@ fn a_camera_s_jpegs_come_over_http_in_every_dialect() {
         let (_, jpegs) = recorded(viewer);
         assert_eq!(jpegs, frames(12), "{name}");
     }
+}
+
+#[test]
+fn chunks_of_any_length_that_arrive_together_with_the_header_are_decoded() {
+    let url = camera(NONE, 1, |_, connection| {
+        let mut answer =
+            format!("HTTP/1.1 200 OK\r\n{MULTIPART}\r\nTransfer-Encoding: chunked\r\n\r\n")
+                .into_bytes();
+        for jpeg in frames(12) {
+            let part = [b"--frame\r\n\r\n", &jpeg[..], b"\r\n"].concat();
+            for chunk in part.chunks(100) {
+                answer.extend(format!("{:x}\r\n", chunk.len()).bytes());
+                answer.extend(chunk);
+                answer.extend(b"\r\n");
+            }
+            connection.write_all(&answer)?;
+            answer.clear();
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
+    });
+    let (viewer, address) = recording();
+    let sender = Start::new(SENDER, &format!("--frames 12 {url} {address}")).run();
+    let sender = sender.end().well();
+    assert_eq!(sender.count("frames.unreadable"), 0);
+    assert_eq!(recorded(viewer).1, frames(12));
 }
 
 #[test]

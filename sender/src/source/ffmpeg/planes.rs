@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use anyhow::{Result, bail};
+use ffmpeg_next::Rational;
 use ffmpeg_next::color::{Range, Space};
 use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
@@ -14,6 +15,8 @@ use framegram_media::{Image, Matrix, Pool, Subsampling, Turn, copy_chroma_wide, 
 /// Converts the frames of one stream.
 pub(super) struct Converter {
     turn: Option<Turn>,
+    /// The aspect ratio of pixels, if the container states it.
+    aspect: Option<Rational>,
     buffers: Pool<Vec<u8>>,
 }
 
@@ -23,9 +26,10 @@ thread_local! {
 }
 
 impl Converter {
-    pub(super) fn new(turn: Option<Turn>) -> Self {
+    pub(super) fn new(turn: Option<Turn>, aspect: Option<Rational>) -> Self {
         Self {
             turn,
+            aspect,
             buffers: Pool::new(),
         }
     }
@@ -65,7 +69,7 @@ impl Converter {
         if let Some(turn) = self.turn {
             image = image.turned(turn)?;
         }
-        let aspect = frame.aspect_ratio();
+        let aspect = self.aspect.unwrap_or(frame.aspect_ratio());
         let turned = self.turn.is_some_and(|turn| turn.transpose);
         let (across, down) = (aspect.numerator(), aspect.denominator());
         let aspect = if turned {

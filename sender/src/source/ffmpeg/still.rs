@@ -31,7 +31,7 @@ pub(in crate::source) fn decode_jpeg(jpeg: &[u8]) -> Result<Image> {
         .send_packet(&Packet::copy(jpeg))
         .and_then(|()| decoder.receive_frame(&mut frame))
         .context("FFmpeg does not decode it")?;
-    Converter::new(None).image(&frame)
+    Converter::new(None, None).image(&frame)
 }
 
 /// Decodes the first image of a file in any format.

@@ -22,6 +22,10 @@ fn kinds() -> Vec<(&'static str, Oddities)> {
             with(|odd| (odd.restart, odd.stray.0) = (4, vec![0x55; 5])),
         ),
         (
+            "restarts without an interval",
+            with(|odd| (odd.restart, odd.states_restart) = (4, false)),
+        ),
+        (
             "stray bytes before the end",
             with(|odd| odd.stray.1 = vec![0x55; 9]),
         ),
