@@ -16,7 +16,7 @@ use crate::wire::native::{Chunk, FrameNack, HEADER, MAX_GAPS, MAX_NACK_FRAMES, N
 pub(crate) use missing::IncompleteFrame;
 use missing::{MAX_LOOKED_AT, Room, gaps, within_reach};
 use outstanding::Outstanding;
-use timing::{MAX_REORDERING, RESPONSE_TIME, UNKNOWN_RTT};
+use timing::{LONG_REST, MAX_REORDERING, RESPONSE_TIME, UNKNOWN_RTT};
 
 /// The share of the greatest lateness that remains after each packet, so that lateness of one
 /// packet in a hundred is not forgotten in between.
@@ -247,6 +247,16 @@ impl NackState {
         let reached = self.progress.back().map_or(0, |(_, reached)| *reached);
         let overtaken = u16::try_from(reached.saturating_sub(1)).unwrap_or(u16::MAX);
         overtaken.max(self.outstanding.end())
+    }
+
+    /// When the next of so many chunks is expected, if they were all due but many are still coming:
+    /// as long after the newest as that came after the one before.
+    fn next(&self, count: usize, all_due: Duration) -> Option<Duration> {
+        let mut newest = self.progress.iter().rev();
+        let (last, reached) = newest.next()?;
+        let is_coming = *last > all_due && reached + LONG_REST < count;
+        let before = newest.next().map_or(*last, |(since, _)| *since);
+        is_coming.then(|| *last + last.saturating_sub(before))
     }
 
     /// Since when a packet this far behind a chunk has arrived.

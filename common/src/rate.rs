@@ -19,6 +19,9 @@
 //! does not fill, another flow does, and the rate follows the same law as that
 //! one (`competition`).
 //!
+//! A path that starts without a first rate is open: it limits nothing until trains
+//! show that it carries less than the stream may come to need (`open`).
+//!
 //! The numbers are those with which the cases of RFC 8867
 //! (<https://www.rfc-editor.org/rfc/rfc8867>) pass; `tests/src/congestion.rs`
 //! simulates them.
@@ -27,7 +30,9 @@ mod bucket;
 mod competition;
 mod cubic;
 mod delay;
+mod first;
 mod history;
+mod open;
 mod used;
 mod view;
 
@@ -36,7 +41,9 @@ use std::time::Duration;
 use self::bucket::Bucket;
 use self::competition::Competition;
 use self::delay::BaseDelay;
+pub use self::first::{first_rate, is_local};
 use self::history::{History, Sent};
+use self::open::OpenPath;
 use self::used::UsedRate;
 use self::view::View;
 use crate::wire::native::{Channel, micros};
@@ -124,8 +131,8 @@ pub struct Arrival {
 /// [`rate`](Self::rate), [`pace`](Self::pace), [`burst`](Self::burst).
 #[derive(Debug)]
 pub struct RateController {
-    /// Bytes per second that may be sent while no queue is drained; infinite before anything is
-    /// known.
+    /// Bytes per second that may be sent while no queue is drained; infinite while the path is
+    /// open.
     share: f64,
     /// The present rate.
     rate: f64,
@@ -149,11 +156,11 @@ pub struct RateController {
     fast: f64,
     /// What the newest trains showed.
     found: Option<View>,
+    open: OpenPath,
 }
 
 impl RateController {
-    /// Starts with a rate in bytes per second, or at the rate at which the first trains arrive.
-    /// Never exceeds `most`.
+    /// Starts with a rate in bytes per second, or with an open path. Never exceeds `most`.
     #[must_use]
     pub fn new(first: Option<f64>, most: f64, now: Duration) -> Self {
         let first = first.map_or(f64::INFINITY, |first| first.clamp(LEAST, most.max(LEAST)));
@@ -173,14 +180,33 @@ impl RateController {
             bucket: Bucket::default(),
             fast: 0.0,
             found: None,
+            open: OpenPath::default(),
         }
     }
 
-    /// Bytes per second that may be sent; `None` before anything is known.
+    /// Whether nothing limits the rate: no first rate was given, and no limit was seen.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.share.is_infinite()
+    }
+
+    /// Bytes per second that may be sent; `None` while the path is open.
     #[must_use]
     pub fn rate(&self, now: Duration) -> Option<f64> {
-        let rate = self.rate.min(self.most) * self.broken(now);
-        self.rate.is_finite().then_some(rate.max(LEAST))
+        let broken = self.broken(now);
+        let rate = if self.is_open() {
+            self.used.most(now)
+        } else {
+            self.rate
+        };
+        let is_limited = !self.is_open() || broken < 1.0;
+        is_limited.then_some((rate.min(self.most) * broken).max(LEAST))
+    }
+
+    /// Bytes that were sent after the newest packet that is known to have arrived.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.history.backlog()
     }
 
     /// Sets the maximum in bytes per second.
@@ -191,10 +217,16 @@ impl RateController {
     /// Bytes per second at which the packets of a frame are sent; `None` before anything is known.
     #[must_use]
     pub fn pace(&self, now: Duration) -> Option<f64> {
+        if self.is_open() {
+            return self.open.pace();
+        }
         self.rate(now).map(|rate| self.pace_at(rate))
     }
 
     fn pace_at(&self, rate: f64) -> f64 {
+        if let Some(pace) = self.open.pace().filter(|_| self.is_open()) {
+            return pace;
+        }
         (rate * self.haste())
             .max(self.fast)
             .min(self.most * MOST_PACE)
@@ -299,10 +331,14 @@ impl RateController {
         self.reported = Some(now);
         let lost = self.history.forget_lost();
         self.bucket.record(&self.history.trains, now);
-        let Some(view) = self.view(now) else {
+        let Some(view) = self.view() else {
             return;
         };
         self.found = Some(view);
+        if self.is_open() {
+            self.look_for_limit(&view, now);
+            return;
+        }
         self.competition
             .record(lost, view.queue, (self.share, self.rtt), now);
         match self.competition.rate(view.queue, self.rtt, now) {
@@ -386,7 +422,11 @@ impl RateController {
         let Some(reported) = self.reported.filter(|_| self.history.is_waiting()) else {
             return 1.0;
         };
-        let after = BREAKER + self.rtt * 4;
+        let after = if self.is_open() {
+            open::BREAKER
+        } else {
+            BREAKER + self.rtt * 4
+        };
         let silent = now.saturating_sub(reported).as_secs_f64() / after.as_secs_f64();
         0.5_f64.powf(silent.floor())
     }

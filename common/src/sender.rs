@@ -298,11 +298,15 @@ impl Sender {
     }
 
     /// Bits per second that the path to a destination carries, including parity and
-    /// retransmissions; the largest over all destinations. `None` if unknown.
+    /// retransmissions; the largest over all destinations. `None` if no viewer has reported, or
+    /// nothing is known to limit the path of one.
     #[must_use]
     pub fn rate(&self, now: Duration) -> Option<u64> {
-        let rates = self.paths().filter_map(|path| path.rate(now));
-        rates.map(|rate| (rate * 8.0) as u64).max()
+        let mut most = None;
+        for path in self.paths().filter(|path| path.is_known()) {
+            most = most.max(Some((path.rate(now)? * 8.0) as u64));
+        }
+        most
     }
 
     /// The paths whose rates are adapted.

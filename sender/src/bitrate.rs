@@ -25,6 +25,10 @@ const USE: f64 = 0.97;
 /// The length changes only if it grows by at least this factor.
 const WORTHWHILE: f64 = 1.05;
 
+/// Where the path comes to carry less than this share of what frames need, the frames that are
+/// begun now fit already.
+const SHARP: f64 = 0.8;
+
 /// Frames per second of a source that does not say, initially and at most: a pipe that is read as
 /// fast as frames fit would make them ever smaller.
 const UNKNOWN_FPS: f64 = 60.0;
@@ -74,10 +78,17 @@ impl BitrateControl {
         control
     }
 
-    /// Takes what the path carries from now on, in bits a second.
-    pub fn set_rate(&mut self, bitrate: u64) {
+    /// Takes what the path carries from now on, in bits a second. Returns whether that is so much
+    /// less that the target has changed.
+    pub fn set_rate(&mut self, bitrate: u64) -> bool {
         self.follows = true;
         self.bytes_per_second = (bitrate / 8).saturating_sub(CONTROL_RESERVE) as f64;
+        let fitting = self.fitting();
+        let is_sharp = (fitting as f64) < self.target as f64 * SHARP;
+        if is_sharp {
+            self.target = fitting;
+        }
+        is_sharp
     }
 
     /// Upper bound on the bytes of the next frame.
@@ -244,6 +255,19 @@ mod tests {
             "{}",
             changes(&targets[200..])
         );
+    }
+
+    #[test]
+    fn where_a_path_comes_to_carry_far_less_the_next_frame_fits_already() {
+        let mut control = BitrateControl::new(RATE, Some(FRAME), Fec::Auto, Duration::ZERO);
+        let before = control.target();
+        assert!(
+            !control.set_rate(RATE * 9 / 10),
+            "a frame's observation does"
+        );
+        assert_eq!(control.target(), before);
+        assert!(control.set_rate(RATE / 2));
+        assert!(control.target() < before * 51 / 100);
     }
 
     #[test]

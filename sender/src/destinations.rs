@@ -6,11 +6,12 @@ mod tcp;
 mod throttle;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use framegram_common::rate::{self, is_local};
 use framegram_common::seq::FrameNumber;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_net::{
@@ -433,13 +434,11 @@ fn smaller_than(datagram: usize) -> Option<usize> {
     DATAGRAMS.into_iter().find(|&smaller| smaller < datagram)
 }
 
-/// The initial rate in bits per second; `None`, that is, the rate at which the first frames arrive,
-/// unless they go to a foreign network.
+/// The first rate in bits per second: that of the first destination beyond the local network, if
+/// there is one.
 pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
     let mut addresses = destinations.iter().map(Destination::address);
-    addresses
-        .any(|address| !is_local(address.ip()))
-        .then_some(FIRST_RATE)
+    addresses.find_map(|address| rate::first_rate(address.ip()))
 }
 
 /// The notice for destinations beyond the local network whose rate is not adapted
@@ -460,28 +459,6 @@ pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Opti
          (RFC 8085)"
     ))
 }
-
-/// Whether an address belongs to this machine or to a private network.
-fn is_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || v4.is_multicast()
-                || v4.is_broadcast()
-        }
-        IpAddr::V6(v6) => {
-            v6.is_loopback()
-                || v6.is_unique_local()
-                || v6.is_unicast_link_local()
-                || v6.is_multicast()
-        }
-    }
-}
-
-/// In bits per second: small frames at 30 per second fit most access lines.
-const FIRST_RATE: u64 = 5_000_000;
 
 #[cfg(test)]
 mod tests;

@@ -75,8 +75,11 @@ pub struct Limiter {
 
 impl Limiter {
     /// Limits frames that are begun from now on to this many bytes, within the requested limit.
+    /// A limit that moves does not make the quality pump.
     pub fn set(&self, bytes: usize) {
-        lock(&self.fit).set_limit(bytes.min(self.most.load(Ordering::Relaxed)));
+        let mut fit = lock(&self.fit);
+        fit.set_limit(bytes.min(self.most.load(Ordering::Relaxed)));
+        fit.keep_steady();
     }
 
     /// Lowers the limit for good: longer frames cannot be sent.

@@ -36,7 +36,7 @@ impl PathNotice {
 
     /// The line about a path, at the second check after its viewer has reported.
     pub(crate) fn poll(&mut self, to: SocketAddr, path: &PathFigures) -> Option<String> {
-        let rate = path.rate_bps?;
+        path.rtt_ms?;
         if self.told.len() >= MAX_TOLD {
             return None;
         }
@@ -47,7 +47,10 @@ impl PathNotice {
         if !is_settled || !self.told.insert(to) {
             return None;
         }
-        let mut parts = vec![format!("path to {to}: up to {:.1} Mbit/s", rate / 1e6)];
+        let rate = path.rate_bps.map_or("no limit found".to_owned(), |rate| {
+            format!("up to {:.1} Mbit/s", rate / 1e6)
+        });
+        let mut parts = vec![format!("path to {to}: {rate}")];
         parts.extend(path.rtt_ms.map(|rtt| format!("RTT {rtt:.1} ms")));
         parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
         let buffer = path.socket_buffer.map(|bytes| bytes / 1000);
@@ -70,6 +73,7 @@ mod tests {
         let mut path = PathFigures::default();
         assert_eq!(notice.poll(to(1), &path), None);
         path.rate_bps = Some(20e6);
+        assert_eq!(notice.poll(to(1), &path), None);
         path.rtt_ms = Some(3.25);
         path.socket_buffer = Some(425_984);
         assert_eq!(notice.poll(to(1), &path), None);
@@ -78,11 +82,17 @@ mod tests {
             Some("path to 192.0.2.1:5005: up to 20.0 Mbit/s, RTT 3.2 ms, socket buffer 425 kB")
         );
         assert_eq!(notice.poll(to(1), &path), None);
-        let told = (2..100).filter(|host| {
+        path.rate_bps = None;
+        assert_eq!(notice.poll(to(2), &path), None);
+        assert_eq!(
+            notice.poll(to(2), &path).as_deref(),
+            Some("path to 192.0.2.2:5005: no limit found, RTT 3.2 ms, socket buffer 425 kB")
+        );
+        let told = (3..100).filter(|host| {
             notice.poll(to(*host), &path);
             notice.poll(to(*host), &path).is_some()
         });
-        assert_eq!(told.count(), MAX_TOLD - 1);
+        assert_eq!(told.count(), MAX_TOLD - 2);
         assert!(!notice.is_due(millis(9_000)));
         assert_eq!(notice.seen.len(), MAX_TOLD);
     }

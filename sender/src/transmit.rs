@@ -3,6 +3,7 @@
 
 mod incoming;
 mod outgoing;
+mod rates;
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -11,7 +12,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use framegram_cli::numbers::or_none;
 use framegram_common::fec::Fec;
-use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::sender::{AcceptorConfig, Config, Rate, Sender};
 use framegram_common::stats::Statistics;
 use framegram_common::wire::MAX_DATAGRAM;
@@ -84,8 +84,11 @@ pub(crate) struct TransmitLoop<'a> {
     /// The datagram size that the encoder uses.
     datagram: usize,
     bitrate: Option<BitrateControl>,
-    /// Whether the rate follows the path.
+    /// The bit rate limit.
+    most_bitrate: Option<u64>,
+    /// Whether the rate follows the path, and whether a path limits it now.
     adapts: bool,
+    is_limited: bool,
     path_notice: PathNotice,
     fec: Fec,
     encoding: EncodingLog,
@@ -217,7 +220,9 @@ impl<'a> TransmitLoop<'a> {
             most_datagram: options.most_datagram(),
             datagram: options.packet_size(),
             bitrate,
+            most_bitrate: options.bitrate,
             adapts: options.adapts(),
+            is_limited: false,
             path_notice: PathNotice::default(),
             fec,
             unreadable: 0,
@@ -229,13 +234,6 @@ impl<'a> TransmitLoop<'a> {
         };
         (0..fixed).for_each(|index| transmit.search_path(index));
         Ok(transmit)
-    }
-
-    /// Upper bound on the bytes of the next frame, if a bit rate sets it.
-    pub(crate) fn frame_bytes(&self) -> Option<usize> {
-        let unknown = self.adapts.then_some(MAX_FRAME_BYTES);
-        let bitrate = self.bitrate.as_ref().map(BitrateControl::target);
-        bitrate.or(unknown)
     }
 
     /// Sends frames until the source ends or the run is stopped, then the bye.
@@ -273,6 +271,7 @@ impl<'a> TransmitLoop<'a> {
             self.receive();
             self.tend_destinations();
             self.receive_incoming(pipeline, &mut out);
+            self.follow_paths(pipeline);
             pipeline.set_idle(self.is_unwatched());
             self.transmit(pipeline, &mut out);
             let now = clock::now();
@@ -391,19 +390,6 @@ impl<'a> TransmitLoop<'a> {
         destinations.try_for_each(Destination::reached)
     }
 
-    /// Describes what the first second of each path showed.
-    fn tell_paths(&mut self, now: Duration) {
-        if !self.adapts || !self.path_notice.is_due(now) {
-            return;
-        }
-        for path in self.sender.path_figures(now) {
-            let to = self.destinations.get(usize::from(path.destination));
-            if let Some(notice) = to.and_then(|to| self.path_notice.poll(to.address(), &path)) {
-                self.console.say(&notice);
-            }
-        }
-    }
-
     fn count(&mut self, pipeline: &Pipeline) {
         let counts = pipeline.counts();
         // Replaced frames were captured before they were replaced.
@@ -413,19 +399,6 @@ impl<'a> TransmitLoop<'a> {
         self.sender.handle_replaced(replaced - self.replaced);
         self.replaced = replaced;
         self.unreadable = counts.unreadable.load(Ordering::Relaxed);
-    }
-
-    fn follow_bitrate(&mut self, pipeline: &Pipeline) {
-        let now = clock::now();
-        if let Some(rate) = self.sender.rate(now) {
-            let (interval, fec) = (self.session.interval, self.fec);
-            let new = || BitrateControl::new(rate, interval, fec, now);
-            self.bitrate.get_or_insert_with(new).set_rate(rate);
-        }
-        if let Some(bitrate) = &mut self.bitrate {
-            bitrate.observe(self.sender.volume(), now);
-            pipeline.set_frame_bytes(bitrate.target());
-        }
     }
 
     fn send_frame(&mut self, frame: EncodedFrame) {

@@ -29,8 +29,8 @@ pub struct Source {
     pub natural: fn(Duration) -> usize,
     /// How long it plays.
     pub plays: Duration,
-    /// The first rate in bits a second, if there is one.
-    pub first: Option<u64>,
+    /// How fast it is sent.
+    pub rate: Rate,
     /// Random seed.
     pub seed: u64,
 }
@@ -40,13 +40,15 @@ pub struct Source {
 pub struct Run {
     /// Frames that were handed in.
     pub frames: usize,
+    /// When each frame that the rate made shorter was handed in.
+    pub shortened: Vec<Duration>,
     /// From handing in to the last datagram, of each frame.
     pub leaving: Vec<Duration>,
     /// When each frame that came complete was captured, and how long it took.
     pub complete: Vec<(Duration, Duration)>,
     /// What became of each datagram to the viewer.
     pub passed: Vec<Passed>,
-    /// Rates that were told, in bits a second.
+    /// Rates that limited the frames, in bits a second.
     pub rates: Vec<u64>,
 }
 
@@ -119,9 +121,7 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
     let config = sender::Config {
         interval: Some(INTERVAL),
         destinations: paths.len(),
-        rate: Rate::Auto {
-            first: source.first,
-        },
+        rate: source.rate,
         ..sender::Config::default()
     };
     let mut sender = Sender::new(config, 1, Duration::ZERO);
@@ -131,7 +131,8 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
     let from = SocketAddr::from(([192, 0, 2, 1], 5005));
     let mut changes = changes.iter().copied().peekable();
     let (mut now, mut due) = (Duration::ZERO, Duration::ZERO);
-    let (mut handed_in, mut rates, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut handed_in, mut shortened) = (Vec::new(), Vec::new());
+    let (mut rates, mut out) = (Vec::new(), Vec::new());
     let mut control: Option<BitrateControl> = None;
     while now < source.plays {
         if let Some((_, rate)) = changes.next_if(|(at, _)| *at <= now) {
@@ -144,7 +145,7 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
             if let Some(rate) = sender.rate(now) {
                 rates.push(rate);
                 let new = || BitrateControl::new(rate, Some(INTERVAL), Fec::Auto, now);
-                control.get_or_insert_with(new).set_rate(rate);
+                let _ = control.get_or_insert_with(new).set_rate(rate);
             }
             if let Some(control) = &mut control {
                 control.observe(sender.volume(), now);
@@ -153,9 +154,12 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
             let limit = control.as_ref().map_or(f64::MAX, |it| it.target() as f64);
             let natural = (source.natural)(now) as f64 * (0.95 + 0.1 * rng.f64());
             if !sender.is_held_back(now) {
-                let jpeg = Bytes::from(vec![7; natural.min(limit * fitted) as usize]);
+                let is_long = natural > limit;
+                let len = if is_long { limit * fitted } else { natural };
+                let jpeg = Bytes::from(vec![7; len as usize]);
                 let taken = sender.handle_frame(jpeg, now, None, now);
                 handed_in.extend(taken.is_ok().then_some(now));
+                shortened.extend(is_long.then_some(now));
                 for place in &mut places {
                     place.run.leaving.push(Duration::ZERO);
                 }
@@ -187,6 +191,7 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
     }
     for place in &mut places {
         place.run.frames = handed_in.len();
+        place.run.shortened.clone_from(&shortened);
         place.run.rates.clone_from(&rates);
     }
     places

@@ -23,6 +23,10 @@ pub(super) const FAR_BEHIND: usize = 3;
 /// burst.
 pub(super) const RESPONSE_TIME: Duration = Duration::from_micros(500);
 
+/// The rest of a frame, if it has more chunks than this, is hardly ever lost while what precedes it
+/// comes late.
+pub(super) const LONG_REST: usize = 8;
+
 /// Upper bound on requests for one chunk.
 pub(super) const MAX_ROUNDS: u32 = 6;
 
@@ -140,9 +144,12 @@ impl NackGenerator {
         let tolerance = self.tolerance();
         let rtt = self.rtt.unwrap_or(UNKNOWN_RTT);
         let latest = self.latest(frame);
-        let tail = frame.all_due + tolerance.reordering;
-        let rounds = self.rounds_from(tail, frame.deadline);
         let state = self.frames.get(&frame.number);
+        // On a slow path, the rest of a frame is still coming when all of it was expected.
+        let count = frame.assembly.map_or(0, |assembly| assembly.have().len());
+        let next = state.and_then(|state| state.next(count, frame.all_due));
+        let tail = next.unwrap_or(frame.all_due) + tolerance.reordering;
+        let rounds = self.rounds_from(tail, frame.deadline);
         frame.missing().filter_map(move |index| {
             let noticed = state.and_then(|state| self.noticed(state, index));
             let noticed = noticed.map_or(tail, |noticed| noticed.min(tail));

@@ -22,6 +22,12 @@ const MAX_UNREPORTED: usize = 16_384;
 /// Upper bound on kept trains: half a second at 60 frames per second.
 const MAX_TRAINS: usize = 32;
 
+/// A stretch of packets that waited shows what the path carries if it took at least
+/// this many microseconds, and no gap in it took more than this part: a program that
+/// pauses makes one long gap, and what waited for it arrives at once.
+const LASTING: u64 = 2_000;
+const EVEN_GAPS: u64 = 4;
+
 /// Upper bound on a clock's value in microseconds: 142 years.
 const LATEST: u64 = 1 << 52;
 
@@ -66,6 +72,8 @@ pub(super) struct Train {
     queued: Option<[(Sent, u64); 2]>,
     /// Bytes of that stretch that arrived.
     arrived: u64,
+    /// The longest time between two arrivals in it, in microseconds.
+    widest: u64,
     /// Packets that arrived behind the one that was sent before.
     pub(super) followed: u32,
     /// Whether one of its packets has overtaken the one before it, as in no queue.
@@ -115,6 +123,14 @@ impl Train {
         Some(self.arrived as f64 * 1e6 / arriving as f64)
     }
 
+    /// Bytes a second that the path carries, if its packets came out of a queue that
+    /// drains steadily.
+    pub(super) fn limit(&self) -> Option<f64> {
+        let (_, arriving) = self.queued()?;
+        let is_steady = arriving >= LASTING && self.widest * EVEN_GAPS <= arriving;
+        self.carried().filter(|_| is_steady && !self.is_uneven)
+    }
+
     /// The delay that it found: the least of its packets'; or behind a token bucket,
     /// where the first packets show no queue, the time beyond the one that its bytes
     /// take at these bytes a second, which the path carries.
@@ -140,13 +156,17 @@ impl Train {
     /// queue.
     fn extend_queued(&mut self, sent: Sent, at: u64, waited: bool) {
         self.followed += 1;
-        (self.queued, self.arrived) = match self.queued {
-            _ if !waited => (None, 0),
-            Some([first, _]) if first.1 != at => {
-                (Some([first, (sent, at)]), self.arrived + sent.bytes)
+        match self.queued {
+            Some([first, last]) if waited && first.1 != at => {
+                self.queued = Some([first, (sent, at)]);
+                self.arrived += sent.bytes;
+                self.widest = self.widest.max(at.saturating_sub(last.1));
             }
-            _ => (Some([(sent, at); 2]), 0),
-        };
+            _ => {
+                self.queued = waited.then_some([(sent, at); 2]);
+                (self.arrived, self.widest) = (0, 0);
+            }
+        }
     }
 
     /// Bytes a second in which it was sent.
@@ -266,6 +286,7 @@ impl History {
                 sent: sent.at,
                 delay,
                 arrived: 0,
+                widest: 0,
                 followed: 0,
                 is_uneven: false,
                 queued: waited.then_some([(sent, at); 2]),
@@ -303,6 +324,12 @@ impl History {
             }
         }
         newest
+    }
+
+    /// Bytes that were sent after the newest packet that arrived.
+    pub(super) fn backlog(&self) -> u64 {
+        let arrived = self.highest.map_or(0, |highest| highest.end);
+        self.bytes.saturating_sub(arrived)
     }
 
     /// Whether any sent packet is unreported.

@@ -84,6 +84,76 @@ fn a_stream_that_pauses_is_not_silent() {
 }
 
 #[test]
+fn a_path_that_was_never_seen_to_queue_stays_open_whatever_comes() {
+    let mut control = RateController::new(None, 1e9, Duration::ZERO);
+    assert_eq!(play(&mut control, 100, 20, 125e6), [0.0; 0]);
+    assert!(control.pace(Duration::ZERO).unwrap() > 50e6, "{control:?}");
+    // Frames thirty times as long: a fifth of what the path carries.
+    assert_eq!(play_from(&mut control, 100, (10, 600), 125e6), [0.0; 0]);
+    assert!(control.is_open());
+}
+
+#[test]
+fn a_path_that_carries_less_than_may_be_needed_is_no_longer_open() {
+    let mut control = RateController::new(None, 1e9, Duration::ZERO);
+    // Trains of three packets show little, but a queue that stands does.
+    let rates = play(&mut control, 30, 3, 100_000.0);
+    assert!((20..28).contains(&rates.len()), "{rates:?}");
+    assert!((80_000.0..120_000.0).contains(&rates[0]), "{rates:?}");
+}
+
+/// Reports trains of thirty packets of an open path, which arrive at these times after
+/// the frame began, in milliseconds, by frame and packet.
+fn arriving(mut at: impl FnMut(u64, u64) -> f64) -> RateController {
+    let mut control = RateController::new(None, 1e9, Duration::ZERO);
+    for frame in 0..100 {
+        let start = MS * 33 * frame as u32;
+        let mut arrivals = Vec::new();
+        for packet in 0..30 {
+            let (number, channel) = (frame * 30 + packet, Channel::Media);
+            let now = start + MS / 10 * packet as u32;
+            control.handle_sent(channel, number, 1_400, frame, now);
+            let at = micros(start + Duration::from_secs_f64(at(frame, packet) / 1e3));
+            arrivals.push(Arrival {
+                channel,
+                number,
+                at,
+            });
+        }
+        arrivals.sort_by_key(|arrival| arrival.at);
+        control.handle_arrivals(&arrivals, start + MS * 32);
+    }
+    control
+}
+
+#[test]
+fn neither_a_program_that_pauses_nor_jitter_is_a_limit() {
+    let left = |packet: u64| packet as f64 / 10.0;
+    let mut rng = fastrand::Rng::with_seed(1);
+    let paused = arriving(|frame, packet| match frame % 4 {
+        3 if packet >= 15 => 25.0 + left(packet) / 20.0,
+        _ => 5.0 + left(packet),
+    });
+    assert!(paused.is_open(), "{paused:?}");
+    let jitter = arriving(|_, packet| 5.0 + left(packet) + 20.0 * rng.f64());
+    assert!(jitter.is_open(), "{jitter:?}");
+    // The same packets one behind the other, as a link carries them.
+    let queued = arriving(|_, packet| 5.0 + 0.9 * packet as f64);
+    assert!(!queued.is_open(), "{queued:?}");
+}
+
+#[test]
+fn silence_limits_an_open_path_too() {
+    let mut control = RateController::new(None, 1e6, Duration::ZERO);
+    play(&mut control, 20, 10, 125e6);
+    control.handle_sent(Channel::Media, 200, 1_400, 20, MS * 700);
+    let rate = |seconds| control.rate(Duration::from_secs(seconds));
+    assert_eq!(rate(2), None);
+    assert!(rate(4).unwrap() < 300_000.0);
+    assert_eq!(rate(1_000), Some(LEAST));
+}
+
+#[test]
 fn reports_about_unsent_packets_have_no_effect() {
     let mut control = RateController::new(Some(1e6), 1e6, Duration::ZERO);
     let channels = [Channel::Media, Channel::Repair, Channel::Control];

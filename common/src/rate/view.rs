@@ -1,9 +1,7 @@
 //! What the newest trains of packets show of a path.
 
-use std::time::Duration;
-
-use super::history::{ENOUGH, Train};
-use super::{RateController, STEP_UP, SUDDEN};
+use super::history::Train;
+use super::{RateController, SUDDEN};
 
 /// If a delay differs from its neighbours by more than this on average, in seconds, the path has
 /// jitter, like wireless ones. Then the queue is the least delay of several successive trains, as
@@ -22,7 +20,7 @@ const SUDDEN_DELAY: i64 = 10_000;
 /// What the newest trains show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
-    /// Share and rate when they were sent, in bytes per second.
+    /// Share and rate when they were sent, in bytes per second; infinite while the path is open.
     pub(super) share: f64,
     pub(super) rate: f64,
     /// When the newest was sent, in microseconds.
@@ -46,7 +44,7 @@ pub(super) struct View {
 
 impl RateController {
     /// What the newest trains show; `None` before they show anything.
-    pub(super) fn view(&mut self, now: Duration) -> Option<View> {
+    pub(super) fn view(&self) -> Option<View> {
         let trains = &self.history.trains;
         let seconds = |micros: i64| micros as f64 / 1e6;
         let last = trains.back()?;
@@ -84,13 +82,6 @@ impl RateController {
         let arriving = arriving.max(0) as u64;
         let carried = bytes as f64 * 1e6 / arriving.max(1) as f64;
         let carried = bucket.map_or(carried, |bucket| bucket.min(carried));
-        if self.share.is_infinite() {
-            if bytes < ENOUGH {
-                return None;
-            }
-            let proven = self.used.most(now) * STEP_UP;
-            self.share = carried.min(proven).min(self.most);
-        }
         let pairs = trains.iter().zip(trains.iter().skip(1));
         let trembling: u64 = pairs.map(|(a, b)| b.delay.abs_diff(a.delay)).sum();
         let trembling = trembling as f64 / 1e6 / trains.len() as f64;
@@ -101,7 +92,7 @@ impl RateController {
         let least = least.filter(|_| is_noisy);
         let two = (self.base.above(last.found(bucket)) + self.base.above(before.found(bucket))) / 2;
         if last.rate.is_infinite() {
-            // What was sent before anything was known says nothing about a share.
+            // What was sent while the path was open says nothing about a share.
             passed = 1.0;
         }
         let known = |rate: f64| if rate.is_finite() { rate } else { self.share };

@@ -19,7 +19,9 @@ pub enum Rate {
     /// As fast as the path carries, according to the reports of a destination's viewer. Native
     /// format only.
     Auto {
-        /// The initial rate in bits per second; `None`: the rate at which the first frames arrive.
+        /// The first rate to the configured destinations in bits per second; `None`: nothing limits
+        /// the rate until a limit of the path is seen. For viewers that connect it depends on their
+        /// address ([`first_rate`](crate::rate::first_rate)).
         first: Option<u64>,
     },
 }

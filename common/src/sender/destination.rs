@@ -16,6 +16,10 @@ use crate::wire::native::{Channel, Header, Packet, SenderReport, micros};
 /// How often a viewer that has not sent arrival reports is asked for them.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
+/// The interval of its arrival reports until there is one: the first frame shows what the path
+/// carries.
+const FIRST_ARRIVALS_EVERY: Duration = Duration::from_millis(10);
+
 /// A destination.
 #[derive(Debug)]
 pub(super) struct Destination {
@@ -178,7 +182,13 @@ impl Destination {
         out: &mut Vec<u8>,
     ) {
         let [media, repair, control] = self.next;
+        let is_unknown = self.path.as_ref().is_some_and(|path| !path.is_known());
         let report = SenderReport {
+            arrivals_every: if is_unknown {
+                short_micros(FIRST_ARRIVALS_EVERY)
+            } else {
+                report.arrivals_every
+            },
             media,
             repair,
             control: control + 1,

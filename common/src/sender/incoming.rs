@@ -8,6 +8,7 @@ use super::destination::Destination;
 use super::output::{Event, LeaveReason};
 use super::retransmit_buffer::Asked;
 use super::{Protocol, Sender, path_rate};
+use crate::rate::first_rate;
 use crate::wire::native::{Channel, Nack, Packet, WireHeader};
 
 /// Upper bound on queued events. Nobody else is admitted before they are polled.
@@ -132,6 +133,10 @@ impl Sender {
         if !self.config.retransmit || !to.feedback.is_new(nack) {
             return;
         }
+        if to.path.as_ref().is_some_and(|path| path.is_overrun(now)) {
+            // What the queue holds arrives, and more of it would not be in time.
+            return;
+        }
         let path = to.feedback.path_to(nack.viewer, now).unwrap_or_default();
         // Waiting answers use part of the room.
         let mut room = u64::MAX;
@@ -168,7 +173,7 @@ impl Sender {
 
     /// Serves a viewer from now on. If it has `moved`, it was served as another destination before.
     fn admit(&mut self, destination: usize, address: SocketAddr, moved: bool, now: Duration) {
-        self.open_destination(destination, now);
+        self.open_destination(destination, address, now);
         if moved {
             // Its packet numbers continue above those of all slots, or it would take packets for
             // duplicates.
@@ -195,13 +200,16 @@ impl Sender {
 
     /// Opens this destination. Its packet numbers continue where they ended when it was last open.
     /// Destinations are first opened in the order of their numbers.
-    fn open_destination(&mut self, destination: usize, now: Duration) {
+    fn open_destination(&mut self, destination: usize, address: SocketAddr, now: Duration) {
         if destination == self.destinations.len() {
             let path = path_rate(&self.config, now);
             let new = Destination::new(destination as u16, &self.plan, path, now);
             self.destinations.push(new);
         }
         if let Some(to) = self.destinations.get_mut(destination) {
+            if let Some(path) = &mut to.path {
+                path.set_first(first_rate(address.ip()));
+            }
             to.open(now);
             self.follow_paths();
             self.forget(destination, now);

@@ -53,6 +53,11 @@ impl PathRate {
         }
     }
 
+    /// Sets the first rate for viewers to come, in bits per second.
+    pub(super) fn set_first(&mut self, first: Option<u64>) {
+        self.first = first.map(|first| first as f64 / 8.0);
+    }
+
     /// There is a new viewer.
     pub(super) fn restart(&mut self, now: Duration) {
         self.control = RateController::new(self.first, self.most, now);
@@ -66,7 +71,12 @@ impl PathRate {
         self.viewer.is_none() && now.saturating_sub(self.started) < ASKED
     }
 
-    /// Bytes per second that may be sent, if known.
+    /// Whether a viewer has reported.
+    pub(super) fn is_known(&self) -> bool {
+        self.viewer.is_some()
+    }
+
+    /// Bytes per second that may be sent, if the path is known to limit them.
     pub(super) fn rate(&self, now: Duration) -> Option<f64> {
         self.viewer.and_then(|_| self.control.rate(now))
     }
@@ -87,11 +97,22 @@ impl PathRate {
         })
     }
 
-    /// Whether more may be sent: nothing sent in excess of the rate remains to be compensated.
+    /// Whether a frame would wait: what was sent in excess of the rate is not compensated yet.
     pub(super) fn is_in_debt(&self, now: Duration) -> bool {
+        self.owes_more_than(SLACK, now)
+    }
+
+    /// Whether so much more was sent than the path carries that what seems lost still waits in its
+    /// queue.
+    pub(super) fn is_overrun(&self, now: Duration) -> bool {
+        self.owes_more_than(OVERRUN, now)
+    }
+
+    /// Whether the excess takes longer than this to pass.
+    fn owes_more_than(&self, time: Duration, now: Duration) -> bool {
         self.rate(now).is_some_and(|rate| {
-            let since = now.saturating_sub(self.counted).as_secs_f64();
-            self.credit + rate * (since + SLACK.as_secs_f64()) < 0.0
+            let since = now.saturating_sub(self.counted);
+            self.credit + rate * (since + time).as_secs_f64() < 0.0
         })
     }
 
@@ -161,13 +182,21 @@ impl PathRate {
             }
         });
         let arrivals: Vec<_> = arrivals.collect();
+        let was_open = self.control.is_open();
         self.control.handle_arrivals(&arrivals, now);
+        if was_open && !self.control.is_open() {
+            // What is on the way was sent as if nothing limited it.
+            (self.credit, self.counted) = (-(self.control.backlog() as f64), now);
+        }
         true
     }
 }
 
 /// How far ahead of the rate packets may be sent.
 const SLACK: Duration = Duration::from_millis(20);
+
+/// Where an excess takes longer than this to pass, the path is overrun.
+const OVERRUN: Duration = Duration::from_millis(50);
 
 /// The longest time over which an excess is compensated.
 const DEBT: Duration = Duration::from_millis(100);

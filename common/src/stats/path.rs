@@ -10,7 +10,8 @@ use super::Percentiles;
 pub struct PathFigures {
     /// The destination, counted from 0 in the order of the command line.
     pub destination: u16,
-    /// Bits per second that may be sent now, parity and retransmissions included.
+    /// Bits per second that may be sent now, parity and retransmissions included;
+    /// absent where nothing is known to limit them.
     pub rate_bps: Option<f64>,
     /// Bits per second at which the datagrams of the newest frames arrived: what the
     /// path carries, as far as they reveal it.

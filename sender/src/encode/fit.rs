@@ -126,6 +126,11 @@ impl Fit {
         Self { lowest, ..self }
     }
 
+    /// Delays improvements from now on, as in [`steady`](Self::steady).
+    pub(super) fn keep_steady(&mut self) {
+        self.patience = PATIENCE;
+    }
+
     /// Limits frames to `limit` bytes from now on.
     pub(super) fn set_limit(&mut self, limit: usize) {
         self.limit = limit;

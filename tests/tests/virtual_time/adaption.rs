@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use framegram_common::sender::Rate;
 use framegram_common::stats::Outcome;
 use framegram_lab::impair::Impairment;
 use framegram_tests::adapting::{INTERVAL, Run, Source, percentile, play};
@@ -22,7 +23,7 @@ fn source(natural: fn(Duration) -> usize, seconds: u32, seed: u64) -> Source {
     Source {
         natural,
         plays: seconds * SECOND,
-        first: None,
+        rate: Rate::Auto { first: None },
         seed,
     }
 }
@@ -55,6 +56,8 @@ fn check_bucket(case: &str, run: &Run, rate: u64, from: Duration, to: Duration) 
     assert!((0.85..=1.0).contains(&used), "{case}: {used}");
     assert!(queue <= 25 * MS, "{case}: {queue:?}");
     assert!(dropped < 0.005, "{case}: {dropped}");
+    // The first frame shows what the path carries.
+    assert!(from > Duration::ZERO || first < 0.005, "{case}: {first}");
 }
 
 #[test]
@@ -93,11 +96,15 @@ fn scenes(at: Duration) -> usize {
 fn small_frames_that_pass_a_token_bucket_prove_nothing_of_large_ones() {
     for seed in seeds() {
         let run = play_one(source(scenes, 30, seed), bucket(3_000_000), &[]);
-        let (queue, dropped) = (
-            run.queue(95, SECOND, 30 * SECOND),
-            run.dropped(SECOND, 30 * SECOND),
-        );
-        println!("seed {seed}: queue {queue:?}, {dropped:.4} dropped");
+        // The first large frame has 60,000 bytes, more than queue and bucket hold. It is captured
+        // within an interval of the fourth second, and has left before the next one.
+        let met = 4 * SECOND + 2 * INTERVAL;
+        let first = run.passed.iter().filter(|it| it.at < met);
+        let first = first.filter(|it| it.waited.is_none()).count();
+        let queue = run.queue(95, met, 30 * SECOND);
+        let dropped = run.dropped(met, 30 * SECOND);
+        println!("seed {seed}: {first} dropped of the first, then queue {queue:?}, {dropped:.4}");
+        assert!(first <= 60_000 / 1_452, "seed {seed}: {first}");
         assert!(dropped < 0.005, "seed {seed}: {dropped}");
     }
 }
@@ -127,6 +134,82 @@ fn a_source_that_could_make_more_fills_a_narrow_path_and_no_queue() {
             run.complete.len() * 100 >= run.frames * 97,
             "{rate}: {run:?}"
         );
+    }
+}
+
+/// Flat scenes, and after each one of frames ten times as long: the first after 3 s, the
+/// second after 17 s, when the long frames before it are no longer recent.
+fn cuts(at: Duration) -> usize {
+    match at.as_secs() {
+        3..5 | 17..20 => 200_000,
+        _ => 20_000,
+    }
+}
+
+#[test]
+fn a_path_that_was_never_seen_to_queue_limits_no_frame() {
+    for seed in seeds() {
+        for rate in [1_000_000_000, 100_000_000] {
+            let path = Impairment {
+                rate: Some(rate),
+                queue: 20 * MS,
+                delay: MS / 10,
+                ..Impairment::default()
+            };
+            let auto = source(cuts, 20, seed);
+            let fixed = Source {
+                rate: Rate::Fixed,
+                ..auto
+            };
+            let [auto, fixed] = [auto, fixed].map(|it| play_one(it, path.clone(), &[]));
+            let sent = [&auto, &fixed].map(|run| run.rate(Duration::ZERO, 20 * SECOND));
+            let delays = [&auto, &fixed].map(|run| [50, 99].map(|at| run.delay(at, SECOND)));
+            let case = format!("{rate} bit/s, seed {seed}");
+            println!("{case}: {sent:.0?} bit/s, p50 and p99 {delays:?}");
+            assert_eq!(auto.shortened, [], "{case}");
+            assert_eq!(auto.frames, fixed.frames, "{case}");
+            let long = Duration::ZERO..20 * SECOND;
+            for run in [&auto, &fixed] {
+                assert_eq!(run.dropped(long.start, long.end), 0.0, "{case}");
+                // The last frame may still be on its way.
+                assert!(run.complete.len() + 1 >= run.frames, "{case}");
+            }
+            assert!(
+                (0.99..1.01).contains(&(sent[0] / sent[1])),
+                "{case}: {sent:?}"
+            );
+            for (auto, fixed) in delays[0].iter().zip(delays[1]) {
+                assert!(*auto <= fixed + MS, "{case}: {delays:?}");
+            }
+        }
+    }
+}
+
+/// Frames that nothing limits, and from the third second on ones that a path of
+/// 20 Mbit/s does not carry.
+fn too_much(at: Duration) -> usize {
+    if at.as_secs() < 3 { 12_000 } else { 250_000 }
+}
+
+#[test]
+fn of_the_frames_that_meet_a_limit_one_is_late() {
+    for seed in seeds() {
+        let path = Impairment {
+            rate: Some(20_000_000),
+            queue: 300 * MS,
+            delay: MS,
+            ..Impairment::default()
+        };
+        let run = play_one(source(too_much, 8, seed), path, &[]);
+        let late = run.complete.iter().filter(|(_, took)| *took > 2 * INTERVAL);
+        let late: Vec<_> = late.collect();
+        let queue = run.queue(95, 3 * SECOND + 150 * MS, 8 * SECOND);
+        let used = run.rate(4 * SECOND, 8 * SECOND) / 20e6;
+        println!("seed {seed}: {late:?} late, then queue {queue:?}, {used:.3} used");
+        assert!(late.len() <= 1, "seed {seed}: {late:?}");
+        assert!(queue <= 25 * MS, "seed {seed}: {queue:?}");
+        assert!(used >= 0.85, "seed {seed}: {used}");
+        assert_eq!(run.dropped(Duration::ZERO, 8 * SECOND), 0.0, "seed {seed}");
     }
 }
 

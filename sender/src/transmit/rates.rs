@@ -1,0 +1,58 @@
+//! The length of frames follows the bit rate limit and what the paths carry.
+
+use std::time::Duration;
+
+use framegram_common::frame::MAX_FRAME_BYTES;
+use framegram_net::clock;
+
+use super::TransmitLoop;
+use crate::bitrate::BitrateControl;
+use crate::pipeline::Pipeline;
+
+impl TransmitLoop<'_> {
+    /// Upper bound on the bytes of the next frame, if a bit rate sets it.
+    pub(crate) fn frame_bytes(&self) -> Option<usize> {
+        self.bitrate.as_ref().map(BitrateControl::target)
+    }
+
+    /// Adopts what the paths carry. Where that falls, the frames that are begun now fit already.
+    pub(super) fn follow_paths(&mut self, pipeline: &Pipeline) {
+        let now = clock::now();
+        let limit = self.sender.rate(now);
+        let was_limited = std::mem::replace(&mut self.is_limited, limit.is_some());
+        let (interval, fec) = (self.session.interval, self.fec);
+        let new = |rate| BitrateControl::new(rate, interval, fec, now);
+        if let Some(rate) = limit {
+            let bitrate = self.bitrate.get_or_insert_with(|| new(rate));
+            if bitrate.set_rate(rate) || !was_limited {
+                pipeline.set_frame_bytes(bitrate.target());
+            }
+        } else if was_limited {
+            self.bitrate = self.most_bitrate.map(new);
+            pipeline.set_frame_bytes(self.frame_bytes().unwrap_or(MAX_FRAME_BYTES));
+        }
+    }
+
+    /// Limits the next frames to what the rate leaves, by what the frames so far took of it.
+    pub(super) fn follow_bitrate(&mut self, pipeline: &Pipeline) {
+        let now = clock::now();
+        self.follow_paths(pipeline);
+        if let Some(bitrate) = &mut self.bitrate {
+            bitrate.observe(self.sender.volume(), now);
+            pipeline.set_frame_bytes(bitrate.target());
+        }
+    }
+
+    /// Describes what the first second of each path showed.
+    pub(super) fn tell_paths(&mut self, now: Duration) {
+        if !self.adapts || !self.path_notice.is_due(now) {
+            return;
+        }
+        for path in self.sender.path_figures(now) {
+            let to = self.destinations.get(usize::from(path.destination));
+            if let Some(notice) = to.and_then(|to| self.path_notice.poll(to.address(), &path)) {
+                self.console.say(&notice);
+            }
+        }
+    }
+}
