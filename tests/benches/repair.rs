@@ -18,10 +18,12 @@ fn main() -> Result<()> {
     let frames = numbers.next().unwrap_or(3000);
     let seeds = numbers.next().unwrap_or(10);
     println!(
-        "frames complete in %, bytes sent per byte of JPEG; {frames} frames of each of seeds 0 to {}",
+        "frames complete in %, bytes sent per byte of JPEG, the bound, the ratio to it; seeds 0 to {}",
         seeds - 1
     );
     println!("chunks a frame: {:?}", repair_table::SIZES);
+    let each = repair_table::SIZES.map(|size| repair_table::frames_of(size, frames as usize));
+    println!("frames of each seed: {each:?}");
     let chosen =
         |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     for row in ROWS.iter().chain([&BUSY]).filter(|row| chosen(row.name)) {

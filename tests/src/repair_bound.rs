@@ -32,6 +32,9 @@ pub struct Limits {
     pub chain: Chain,
     /// Number of answers that arrive in time.
     pub rounds: usize,
+    /// Probability that the last of them does. Whether it will is known when it is
+    /// requested, and not before.
+    pub last: f64,
     /// Number of consecutive frames that can share their parity without feedback.
     pub span: usize,
     /// Maximum number of packets of one sending beyond the missing ones.
@@ -131,17 +134,20 @@ impl<'a> Tables<'a> {
         let mut costs = vec![[price; 2]; longest + 1];
         costs[0] = [0.0; 2];
         for round in 0..self.limits.rounds {
+            let in_time = if round == 0 { self.limits.last } else { 1.0 };
             let first = round + 1 == self.limits.rounds;
             let missing = 0..=longest;
             costs = missing
                 .map(|missing| {
-                    if first {
+                    let answered = if first {
                         [0, 1].map(|state| self.send(missing, &self.behind[state], &costs, price))
                     } else {
                         // The next frame has passed since the previous answer, so
                         // the state is stationary again.
                         [self.send(missing, &self.usual, &costs, price); 2]
-                    }
+                    };
+                    let over = if missing > 0 { price } else { 0.0 };
+                    answered.map(|cost| in_time * cost + (1.0 - in_time) * over)
                 })
                 .collect();
         }
@@ -234,7 +240,13 @@ fn frontier(
             let left = missing.saturating_sub(received);
             let after = if rounds > 0 {
                 let known = if first { end } else { None };
-                frontier(limits, left, known, rounds - 1, false)
+                let answered = frontier(limits, left, known, rounds - 1, false);
+                let in_time = if rounds == 1 { limits.last } else { 1.0 };
+                let over = if left > 0 { 1.0 - in_time } else { 0.0 };
+                let answered = answered.into_iter();
+                answered
+                    .map(|(packets, fails)| (in_time * packets, in_time * fails + over))
+                    .collect()
             } else {
                 vec![(0.0, if left > 0 { 1.0 } else { 0.0 })]
             };
@@ -311,20 +323,23 @@ mod tests {
         for (rounds, most) in [(0, 4), (1, 4), (2, 2)] {
             for chunks in 1..=most {
                 for chain in chains {
-                    let limits = Limits {
-                        chain,
-                        rounds,
-                        span: 1,
-                        beyond: 2 - rounds.min(1),
-                    };
-                    for fails in [0.001, 0.02, 0.3] {
-                        let bound = fewest(&limits, &[chunks], fails);
-                        let all = fewest_of_all(&limits, chunks, fails);
-                        let case = (rounds, chunks, chain, fails);
-                        assert!(
-                            (bound - all).abs() < 1e-4 || all.is_infinite(),
-                            "{case:?}: {bound}, all policies {all}"
-                        );
+                    for last in [1.0, 0.8] {
+                        let limits = Limits {
+                            chain,
+                            rounds,
+                            last,
+                            span: 1,
+                            beyond: 2 - rounds.min(1),
+                        };
+                        for fails in [0.001, 0.02, 0.3] {
+                            let bound = fewest(&limits, &[chunks], fails);
+                            let all = fewest_of_all(&limits, chunks, fails);
+                            let case = (limits, chunks, fails);
+                            assert!(
+                                (bound - all).abs() < 1e-4 || all.is_infinite(),
+                                "{case:?}: {bound}, all policies {all}"
+                            );
+                        }
                     }
                 }
             }
@@ -336,6 +351,7 @@ mod tests {
         let limits = Limits {
             chain: Chain::independent(0.2),
             rounds: 12,
+            last: 1.0,
             span: 1,
             beyond: 4,
         };

@@ -1,9 +1,13 @@
-//! Fuzz target for names on the local network, which anyone can query and
-//! announce. Tests run it over the stored corpus and its mutations; `common/fuzz`
-//! runs it with libFuzzer.
+//! Fuzz targets: names on the local network, which anyone can query and announce,
+//! and the packets of a connection. Tests run them over the stored corpus and its
+//! mutations; `common/fuzz` runs them with libFuzzer.
+
+mod framing;
 
 use std::net::IpAddr;
 use std::time::Duration;
+
+pub use framing::framing;
 
 use crate::mdns::{MAX_SENDERS, Responder, Search, is_name};
 
@@ -45,7 +49,7 @@ pub fn names(mut bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::{framing, names};
 
     /// The corpus, relative to this crate's folder.
     const CORPUS: &str = "../fuzz/corpus";
@@ -55,5 +59,10 @@ mod tests {
     #[test]
     fn names_over_the_corpus() {
         try_all("names", names);
+    }
+
+    #[test]
+    fn framing_over_the_corpus() {
+        try_all("framing", framing);
     }
 }

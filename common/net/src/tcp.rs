@@ -1,7 +1,7 @@
 //! Packets over TCP, each preceded by its length in two bytes, big-endian
 //! (<https://www.rfc-editor.org/rfc/rfc4571#section-2>).
 
-mod incoming;
+pub(crate) mod incoming;
 #[cfg(test)]
 mod tests;
 

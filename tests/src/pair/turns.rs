@@ -45,6 +45,25 @@ impl Waiting {
     };
 }
 
+impl Waiting {
+    /// Share of the cases in which two rounds of NACK and answer fit a time, by a
+    /// simulation with a seed. Each round takes an RTT, and a turn of the viewer,
+    /// the sender and, in either direction, the path.
+    #[must_use]
+    pub fn two_rounds_in(self, time: Duration, rtt: Duration) -> f64 {
+        let mut rng = Rng::with_seed(0);
+        let turns = [self.viewer, self.path, self.sender, self.path];
+        let fits = (0..DRAWS).filter(|_| {
+            let waits = turns.iter().chain(&turns).map(|waits| waits.draw(&mut rng));
+            waits.sum::<Duration>() + rtt * 2 <= time
+        });
+        fits.count() as f64 / f64::from(DRAWS)
+    }
+}
+
+/// Draws of a simulation: its error is below 0.2 %.
+const DRAWS: u32 = 100_000;
+
 /// Distribution of the wait of a program that has something to do: quantiles in
 /// ascending order, interpolated linearly.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
