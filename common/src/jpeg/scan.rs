@@ -178,8 +178,8 @@ impl<'a> Walk<'a> {
         let tables = std::mem::take(&mut self.tables);
         let unit = self.unit(&scan, &tables)?;
         let (columns, total) = (self.header.mcu_grid().0, self.header.mcu_count());
-        let mut bits = Bits::new(self.jpeg, start);
-        let mut state = State::default();
+        let mut bits = BitReader::new(self.jpeg, start);
+        let mut state = ScanState::default();
         let mut number = 0;
         // Beyond the marker there are no bits, and nothing is sound.
         let mut was_sound = true;
