@@ -11,7 +11,7 @@ pub(crate) struct ReplayWindow {
 }
 
 impl ReplayWindow {
-    /// A window of `size` numbers, a multiple of 64.
+    /// A window of `size` numbers, rounded up to a multiple of 64.
     pub(crate) fn new(size: u64) -> Self {
         Self {
             bits: Vec::new(),
