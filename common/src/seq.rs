@@ -132,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn the_wire_carries_22_bits_of_a_frame_number_and_32_of_a_packet_number() {
+        assert_eq!(FrameNumber((6 << FrameSeq::BITS) + 5).seq().bits(), 5);
+        assert_eq!(FrameSeq::new(u32::MAX).bits(), (1 << 22) - 1);
+        let number = PacketNumber((5 << 32) + 7);
+        assert_eq!(number.seq(), PacketSeq(7));
+        assert_eq!(PacketSeq(9).extend(number), PacketNumber((5 << 32) + 9));
+    }
+
+    #[test]
     fn numbers_are_shown_as_numbers() {
         assert_eq!(format!("{} {}", FrameNumber(7), PacketNumber(8)), "7 8");
     }

@@ -91,7 +91,7 @@ pub struct Args {
 
     /// Show all senders in tiles, and not only one stream at a time
     ///
-    /// --output writes a file for each sender, --trace traces the first one.
+    /// --output and --trace write a file for each sender.
     #[arg(long, help_heading = SHOWING)]
     pub grid: bool,
 

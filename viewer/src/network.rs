@@ -196,10 +196,7 @@ impl Network {
         self.tell(clock::now());
         self.shared.set_timeline(self.timeline.timeline());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
-        let traced = traced.map(|line| {
-            line.into_iter()
-                .for_each(|line| self.shared.set_traced(line));
-        });
+        let traced = traced.map(|lines| self.shared.set_traced(lines.unwrap_or_default()));
         errors::all_of([outcome, traced, logged])?;
         Ok(self.shared.news().live.statistics.clone())
     }

@@ -46,9 +46,9 @@ impl Outputs {
         let log = log.map(|path| growing(path, "impairment log", console, threads));
         let log = log.transpose()?;
         let tracer = args.trace.as_ref().map(|path| {
-            let limit = args.trace_limit;
-            let file = growing(path, "trace", console, threads)?;
-            Tracer::create(file, limit, config, console, threads)
+            let (own_console, own_threads) = (Arc::clone(console), threads.clone());
+            let open = move |path: &Path| growing(path, "trace", &own_console, &own_threads);
+            Tracer::create(path, open, args.trace_limit, config, console, threads)
         });
         Ok(Self {
             files,

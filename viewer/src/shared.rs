@@ -26,7 +26,7 @@ pub struct Shared {
     /// The timeline of the stream, once it is over.
     timeline: Mutex<Option<Timeline>>,
     /// The notice about the trace.
-    traced: Mutex<Option<String>>,
+    traced: Mutex<Vec<String>>,
     stop: AtomicBool,
     waker: Waker,
 }
@@ -160,13 +160,13 @@ impl Shared {
     }
 
     /// The notice about the trace, once the network thread has ended.
-    pub fn traced(&self) -> Option<String> {
+    pub fn traced(&self) -> Vec<String> {
         lock(&self.traced).clone()
     }
 
     /// Sets the notice about the trace.
-    pub(crate) fn set_traced(&self, line: String) {
-        *lock(&self.traced) = Some(line);
+    pub(crate) fn set_traced(&self, lines: Vec<String>) {
+        *lock(&self.traced) = lines;
     }
 
     /// Sets the timeline of the stream.

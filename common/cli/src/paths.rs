@@ -26,9 +26,37 @@ pub fn resolve(path: &Path) -> PathBuf {
     }
 }
 
+/// The file of a tile, by its index: the first has this path, the others are numbered, as
+/// `cam-2.mjpeg` next to `cam.mjpeg`.
+#[must_use]
+pub fn numbered(path: &Path, tile: usize) -> PathBuf {
+    if tile == 0 {
+        return path.to_owned();
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut name = format!("{stem}-{}", tile + 1);
+    if let Some(extension) = path.extension() {
+        name = format!("{name}.{}", extension.to_string_lossy());
+    }
+    path.with_file_name(name)
+}
+
 fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_further_tiles_are_numbered() {
+        let name = |path: &str, tile| numbered(Path::new(path), tile).display().to_string();
+        assert_eq!(name("a/cam.mjpeg", 0), "a/cam.mjpeg");
+        assert_eq!(name("a/cam.mjpeg", 1), "a/cam-2.mjpeg");
+        assert_eq!(name("cam", 2), "cam-3");
     }
 }

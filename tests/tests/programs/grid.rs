@@ -6,6 +6,7 @@ use std::path::Path;
 
 use framegram_common::seq::{FrameSeq, PacketNumber};
 use framegram_common::wire::native::{Chunk, FrameHeader, Header, Packet};
+use framegram_lab::trace::{Disposition, Entry, TraceReader};
 use framegram_tests::program::{PATIENT, Program, SENDER, Start, VIEWER, address, until};
 use framegram_tests::screen::Screen;
 use image::{Rgb, RgbImage};
@@ -96,8 +97,7 @@ fn senders_of_every_format_have_their_own_statistics() {
     assert!(colours.len() > 100, "{} colours", colours.len());
 }
 
-/// Each tile can have what a single stream can have: a recording and timecodes. The first one can
-/// also have a trace.
+/// Each tile can have what a single stream can have: a recording, a trace and timecodes.
 #[test]
 fn a_grid_is_recorded_traced_and_read_for_timecodes() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -108,7 +108,7 @@ fn a_grid_is_recorded_traced_and_read_for_timecodes() {
         &format!(
             "{address} --grid --headless {PATIENT} --once --read-timecode --output {} --trace {}",
             path("cam.mjpeg").display(),
-            path("first.trace").display()
+            path("cam.trace").display()
         ),
     )
     .run();
@@ -132,7 +132,18 @@ fn a_grid_is_recorded_traced_and_read_for_timecodes() {
         let recorded = fs::read(path(name)).expect("a recording");
         assert!(recorded.starts_with(&[0xff, 0xd8]), "{name}");
     }
-    assert!(fs::read(path("first.trace")).expect("a trace").len() > 1_000);
+    for (name, one) in ["cam.trace", "cam-2.trace"].into_iter().zip(senders) {
+        let trace = fs::read(path(name)).expect("a trace");
+        let mut reader = TraceReader::new(&trace[..]).expect("a trace");
+        let entries = std::iter::from_fn(|| reader.next_entry().expect("a complete trace"));
+        let is_received = |entry: &Entry| matches!(entry, Entry::Datagram(it) if it.disposition == Disposition::Received);
+        let received = entries.filter(is_received).count() as u64;
+        assert_eq!(
+            Some(received),
+            one["packets"]["received"].as_u64(),
+            "{name}"
+        );
+    }
 }
 
 /// The beginnings of 64 frames, each from a port of its own. They once occupied all tiles for a

@@ -112,13 +112,9 @@ impl Network {
     /// Handles a packet in the clear.
     fn take_packet(&mut self, received: Received, datagram: &[u8]) {
         self.moving.hear(received.arrival);
-        let session = self.receiver.session_of(0);
         let verdict = self
             .receiver
             .handle_datagram(received.from, datagram, received.arrival);
-        if self.receiver.session_of(0) != session {
-            self.trace_followed(received.arrival);
-        }
         let from = received.from;
         if !self.receiver.follows(from) {
             self.unusable.insert(from, datagram, received.arrival);
@@ -155,11 +151,21 @@ impl Network {
         if self.receiver.is_followed(received.from) {
             self.socket_of(port).remember(received);
         }
-        // A trace records the stream in the first tile.
-        let own = self.policy == Policy::Follow || self.receiver.from(0) == Some(received.from);
-        let verdict = if own { verdict } else { Some(Verdict::Foreign) };
-        if let Some(tracer) = &mut self.tracer {
-            tracer.record_datagram(received, datagram, verdict);
+        let Some(tracer) = &mut self.tracer else {
+            return;
+        };
+        let receiver = &self.receiver;
+        let mut tiles = 0..receiver.tiles();
+        let tile = match self.policy {
+            Policy::Follow => Some(0),
+            Policy::Grid => tiles.find(|&tile| receiver.from(tile) == Some(received.from)),
+        };
+        match tile {
+            Some(tile) => {
+                tracer.record_followed(receiver, tile, received.arrival);
+                tracer.record_datagram(tile, received, datagram, verdict);
+            }
+            None => tracer.record_other(received, datagram, verdict),
         }
     }
 
@@ -178,14 +184,6 @@ impl Network {
                     .map_or_else(ToString::to_string, |_| "open".to_owned())
             );
             self.rtcp_socket = opened.ok();
-        }
-    }
-
-    fn trace_followed(&mut self, now: Duration) {
-        if let Some(tracer) = &mut self.tracer
-            && let (Some(stream), Some(from)) = (self.receiver.stream(0), self.receiver.from(0))
-        {
-            tracer.record_followed(stream, self.receiver.format(0), from, now);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use framegram_cli::console::Console;
 use framegram_cli::errors;
+use framegram_cli::paths::numbered;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 
@@ -53,7 +54,7 @@ impl Recordings {
 impl Sink for Recordings {
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         while self.tiles.len() <= frame.tile {
-            let path = numbered(&self.path, self.tiles.len() + 1);
+            let path = numbered(&self.path, self.tiles.len());
             let (console, owners) = (&self.console, (&self.decoding, &self.threads));
             let next = Recording::create(&path, self.format, self.patience, console, owners)?;
             self.tiles.push(next);
@@ -77,27 +78,5 @@ impl Sink for Recordings {
     fn finish(&mut self) -> anyhow::Result<()> {
         let finished: Vec<_> = self.tiles.iter_mut().map(Sink::finish).collect();
         errors::all_of(finished)
-    }
-}
-
-/// The file name of a tile: `cam-2.mjpeg` next to `cam.mjpeg`.
-fn numbered(path: &Path, number: usize) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut name = format!("{stem}-{number}");
-    if let Some(extension) = path.extension() {
-        name = format!("{name}.{}", extension.to_string_lossy());
-    }
-    path.with_file_name(name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_files_of_further_tiles_are_numbered() {
-        let name = |path: &str| numbered(Path::new(path), 2).display().to_string();
-        assert_eq!(name("a/cam.mjpeg"), "a/cam-2.mjpeg");
-        assert_eq!(name("cam"), "cam-2");
     }
 }
