@@ -9,6 +9,7 @@ mod ffmpeg;
 mod gstreamer;
 mod python;
 mod srtp;
+mod tshark;
 
 use std::fs;
 use std::io::Write;
