@@ -10,6 +10,7 @@ mod gstreamer;
 mod liberties;
 mod python;
 mod srtp;
+mod tshark;
 
 use std::fs;
 use std::io::Write;

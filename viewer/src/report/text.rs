@@ -127,6 +127,8 @@ fn packets(packets: &Packets) -> Option<String> {
         ("corrupt", nonzero(packets.corrupt)),
         ("malformed", nonzero(packets.malformed)),
         ("foreign", nonzero(packets.foreign)),
+        ("unauthentic", nonzero(packets.unauthentic)),
+        ("replayed", nonzero(packets.replayed)),
     ];
     let mut row = row("packets", &parts)?;
     if let Some(loss) = share(packets.lost, packets.sent).filter(|&loss| loss > 0.0) {
