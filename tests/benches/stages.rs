@@ -15,7 +15,7 @@ use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{self, Pattern, Request, Source, Spec};
 use framegram_send::stop::Stop;
-use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
+use framegram_tests::measure::{Cost, median_cost, print_table, timed};
 use framegram_tests::screen::Screen;
 use framegram_view::decoding::DecodingThread;
 use framegram_view::report::live::Live;
@@ -41,40 +41,41 @@ const STAGES: [&str; 8] = [
     "show in the window",
 ];
 
+/// The place of decoding among them.
+const DECODE: usize = 6;
+
 /// The additional cost of a frame without a checksum.
 const LOOK: &str = "besides, of RTP and bare JPEG: look whether all is there";
 
-/// Set if there is a screen.
+/// Set if there is a screen: the width and height to measure. A process opens one window, so each
+/// size has its own.
 const INNER: &str = "FRAMEGRAM_BENCH_INNER";
 
 fn main() -> Result<()> {
-    if std::env::var_os(INNER).is_none() {
-        // The window needs a screen, which is the same for everybody.
-        let screen = Screen::sized(2_560, 1_440);
-        let own = std::env::current_exe()?;
-        let status = Command::new(own)
-            .env(INNER, "1")
-            .env("DISPLAY", screen.name())
-            .status()?;
-        ensure!(status.success(), "the measurement failed");
+    if let Ok(size) = std::env::var(INNER) {
+        let size = source::parse_size(&size).map_err(anyhow::Error::msg)?;
+        println!("{}", serde_json::to_string(&medians(size)?)?);
         return Ok(());
     }
+    // The window needs a screen, which is the same for everybody.
+    let screen = Screen::sized(2_560, 1_440);
     let mut rows: Vec<Vec<String>> = STAGES.map(|stage| vec![stage.to_owned()]).to_vec();
     let mut sums = vec!["all".to_owned()];
     let mut looks = vec![LOOK.to_owned()];
+    let mut ratios = Vec::new();
     let mut sizes = Vec::new();
     for (width, height) in SIZES {
-        let (costs, look, bytes) = measure(width, height)?;
-        let mut sum = Cost::default();
-        for (row, costs) in rows.iter_mut().zip(&costs) {
-            let cost = median_cost(costs);
-            sum.processor += cost.processor;
-            sum.wall += cost.wall;
-            row.extend([milliseconds(cost.processor), milliseconds(cost.wall)]);
+        let (stages, look, bytes) = of_process((width, height), screen.name())?;
+        for (row, median) in rows.iter_mut().zip(&stages) {
+            row.extend(median.map(cell));
         }
-        sums.extend([milliseconds(sum.processor), milliseconds(sum.wall)]);
-        let look = median_cost(&look);
-        looks.extend([milliseconds(look.processor), milliseconds(look.wall)]);
+        let sum = |of: usize| stages.iter().map(|median| median[of]).sum();
+        sums.extend([0, 1].map(sum).map(cell));
+        looks.extend(look.map(cell));
+        ratios.push(format!(
+            "{:.2} at {width}x{height}",
+            look[0] / stages[DECODE][0]
+        ));
         sizes.push(format!("{width}x{height}: {} KB", bytes / 1_000));
     }
     rows.extend([sums, looks]);
@@ -94,7 +95,39 @@ fn main() -> Result<()> {
         ],
         &rows,
     );
+    println!(
+        "\nProcessor time of that look, in parts of decoding: {}.",
+        ratios.join(", ")
+    );
     Ok(())
+}
+
+/// What a process has measured at one size: processor and wall time of each stage and of the
+/// [look](LOOK) in milliseconds, and the mean length of a JPEG.
+type Medians = (Vec<[f64; 2]>, [f64; 2], usize);
+
+fn of_process((width, height): (usize, usize), display: &str) -> Result<Medians> {
+    let output = Command::new(std::env::current_exe()?)
+        .env(INNER, format!("{width}x{height}"))
+        .env("DISPLAY", display)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the measurement failed");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn medians((width, height): (usize, usize)) -> Result<Medians> {
+    let (costs, look, bytes) = measure(width, height)?;
+    let median = |costs: &[Cost]| {
+        let median = median_cost(costs);
+        [median.processor, median.wall].map(|time| 1_000.0 * time.as_secs_f64())
+    };
+    let stages = costs.iter().map(|costs| median(costs)).collect();
+    Ok((stages, median(&look), bytes))
+}
+
+fn cell(milliseconds: f64) -> String {
+    format!("{milliseconds:.3}")
 }
 
 /// The costs of every stage for every frame, those of the [check](LOOK), and the mean length of a

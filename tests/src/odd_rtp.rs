@@ -104,22 +104,8 @@ impl Camera {
                     (source, sequence) = (8, 99);
                 }
             }
-            for (payload, is_last) in self.payloads(number) {
-                let mut datagram = Vec::new();
-                Packet {
-                    sequence,
-                    timestamp: match self.is_timeless {
-                        true => 9,
-                        false => 3_600 * number as u32,
-                    },
-                    source,
-                    marker: is_last && !self.is_unmarked,
-                    payload_type: 26,
-                    payload: &payload,
-                }
-                .encode(&mut datagram);
+            for datagram in self.packets(number, source, &mut sequence) {
                 send(&socket, &datagram);
-                sequence = sequence.wrapping_add(1);
             }
             thread::sleep(INTERVAL);
         }
@@ -130,6 +116,28 @@ impl Camera {
         };
         encode_bye(&info, "camera", &mut bye);
         send(&socket, &bye);
+    }
+
+    /// The packets of a frame, numbered from `sequence` on, which advances.
+    pub fn packets(self, number: u64, source: u32, sequence: &mut u16) -> Vec<Vec<u8>> {
+        let packet = |(payload, is_last): (Vec<u8>, bool)| {
+            let mut datagram = Vec::new();
+            Packet {
+                sequence: *sequence,
+                timestamp: match self.is_timeless {
+                    true => 9,
+                    false => 3_600 * number as u32,
+                },
+                source,
+                marker: is_last && !self.is_unmarked,
+                payload_type: 26,
+                payload: &payload,
+            }
+            .encode(&mut datagram);
+            *sequence = sequence.wrapping_add(1);
+            datagram
+        };
+        self.payloads(number).into_iter().map(packet).collect()
     }
 
     /// The JPEG of a frame.

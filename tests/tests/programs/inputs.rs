@@ -11,6 +11,8 @@ mod names;
 mod passwords;
 #[path = "inputs/rtp.rs"]
 mod rtp;
+#[path = "inputs/rtsp.rs"]
+mod rtsp;
 #[path = "inputs/streams.rs"]
 mod streams;
 #[path = "inputs/told.rs"]

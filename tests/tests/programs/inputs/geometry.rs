@@ -70,15 +70,20 @@ fn seen(y4m: &[u8]) -> (usize, usize, String) {
     (width, height, levels.iter().map(letter).collect())
 }
 
-/// The same of a file as the viewer records it.
-fn shown(path: &Path) -> (usize, usize, String) {
+/// The viewer that has recorded a file as `out.y4m`.
+fn recorded_y4m(path: &Path) -> Ended {
     let address = address();
     let arguments = format!("--headless --once --output out.y4m {address} {PATIENT}");
     let mut viewer = Start::new(VIEWER, &arguments).run();
     viewer.wait_for("Waiting");
     let sender = Start::new(SENDER, "").with([path.as_os_str(), address.to_string().as_ref()]);
     let _ = sender.run().end().well();
-    seen(&viewer.end().well().file("out.y4m"))
+    viewer.end().well()
+}
+
+/// The same of a file as the viewer records it.
+fn shown(path: &Path) -> (usize, usize, String) {
+    seen(&recorded_y4m(path).file("out.y4m"))
 }
 
 /// The same of a file as FFmpeg shows it.
@@ -242,4 +247,34 @@ fn turned(mp4: &[u8], [a, b, c, d]: [i32; 4]) -> Vec<u8> {
     let mut turned = mp4.to_vec();
     turned[track + MATRIX..][..matrix.len()].copy_from_slice(&matrix);
     turned
+}
+
+#[test]
+fn frames_of_another_size_or_sampling_are_recorded_as_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("stream.mjpeg");
+    let mut stream = Vec::new();
+    for seed in 0..9 {
+        let size = if seed < 5 { SIZE } else { (64, 80) };
+        let mut drawn = Oddities::none(size, seed);
+        if seed == 8 {
+            drawn.sampling = vec![(1, 1)];
+        }
+        stream.extend(drawn.write());
+    }
+    fs::write(&path, stream).unwrap();
+    let viewer = recorded_y4m(&path);
+    assert_eq!(viewer.count("frames.intact"), 9);
+    let said = &viewer.said;
+    assert!(said.contains("4 frames in out.y4m are converted"), "{said}");
+    let y4m = viewer.file("out.y4m");
+    let mut reader = Y4mReader::new(&y4m[..]).unwrap();
+    let mut planes = vec![0; reader.header().frame_bytes()];
+    let mut frames = 0;
+    while reader.next_frame().unwrap() {
+        reader.read_planes(&mut planes).unwrap();
+        frames += 1;
+    }
+    assert_eq!((reader.header().width, reader.header().height), SIZE);
+    assert_eq!(frames, 9);
 }
