@@ -3,6 +3,7 @@
 
 mod incoming;
 mod outgoing;
+mod paths;
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -20,6 +21,7 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
 use log::info;
 
+use self::paths::SecondRate;
 use crate::accept::AcceptSocket;
 use crate::args::{Options, Transport, Wire};
 use crate::bitrate::BitrateControl;
@@ -87,6 +89,8 @@ pub(crate) struct TransmitLoop<'a> {
     /// Whether the rate follows the path.
     adapts: bool,
     path_notice: PathNotice,
+    /// The second encoding, while there is one.
+    second: Option<SecondRate>,
     fec: Fec,
     encoding: EncodingLog,
     /// Frames that the source could not read.
@@ -160,6 +164,7 @@ impl<'a> TransmitLoop<'a> {
             } else {
                 Rate::Fixed
             },
+            second_encoding: options.may_encode_twice(),
             pace: !options.no_pace && options.transport == Transport::Udp,
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
@@ -219,6 +224,7 @@ impl<'a> TransmitLoop<'a> {
             bitrate,
             adapts: options.adapts(),
             path_notice: PathNotice::default(),
+            second: None,
             fec,
             unreadable: 0,
             replaced: 0,
@@ -265,6 +271,7 @@ impl<'a> TransmitLoop<'a> {
                 self.send_frame(frame);
                 self.transmit(pipeline, &mut out);
             }
+            self.send_second(pipeline);
             if !finishing && pipeline.is_finished() {
                 finishing = true;
                 self.count(pipeline);
@@ -391,19 +398,6 @@ impl<'a> TransmitLoop<'a> {
         destinations.try_for_each(Destination::reached)
     }
 
-    /// Describes what the first second of each path showed.
-    fn tell_paths(&mut self, now: Duration) {
-        if !self.adapts || !self.path_notice.is_due(now) {
-            return;
-        }
-        for path in self.sender.path_figures(now) {
-            let to = self.destinations.get(usize::from(path.destination));
-            if let Some(notice) = to.and_then(|to| self.path_notice.poll(to.address(), &path)) {
-                self.console.say(&notice);
-            }
-        }
-    }
-
     fn count(&mut self, pipeline: &Pipeline) {
         let counts = pipeline.counts();
         // Replaced frames were captured before they were replaced.
@@ -426,6 +420,7 @@ impl<'a> TransmitLoop<'a> {
             bitrate.observe(self.sender.volume(), now);
             pipeline.set_frame_bytes(bitrate.target());
         }
+        self.follow_second(pipeline, now);
     }
 
     fn send_frame(&mut self, frame: EncodedFrame) {
