@@ -23,6 +23,8 @@ mod plan;
 mod rate_limit;
 mod retransmit_buffer;
 mod rtp;
+mod second_encoding;
+mod second_frames;
 mod send_errors;
 mod stats;
 mod thinned;
@@ -40,6 +42,7 @@ use self::packet::{Encoding, QueuedPacket};
 use self::path_rate::PathRate;
 use self::plan::Plan;
 use self::rtp::RtpSender;
+use self::second_encoding::SecondEncoding;
 use self::send_errors::UnsentFrames;
 use self::stats::Counts;
 use crate::seq::FrameNumber;
@@ -53,6 +56,7 @@ pub use self::pacer::MAX_WAITING_FRAMES;
 pub use self::path_mtu::BASE_DATAGRAM;
 pub use self::plan::CONTROL_RESERVE;
 pub use self::rtp::lasting_name;
+pub use self::second_frames::SecondTarget;
 pub use self::stats::Volume;
 
 /// The sender's state machine for one stream.
@@ -83,6 +87,7 @@ pub struct Sender {
     counts: Counts,
     latency: Latency,
     unsent: UnsentFrames,
+    second: SecondEncoding,
     finishing: bool,
 }
 
@@ -139,6 +144,7 @@ impl Sender {
             counts: Counts::default(),
             latency: Latency::default(),
             unsent: UnsentFrames::default(),
+            second: SecondEncoding::default(),
             finishing: false,
             plan,
             config,
@@ -321,6 +327,7 @@ impl Sender {
             return;
         }
         self.finishing = true;
+        self.give_up_second();
         self.push_parity(Duration::MAX, now);
         self.pacer.flush(now);
         for to in &mut self.destinations {

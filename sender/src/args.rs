@@ -370,6 +370,12 @@ impl Options {
         reported && self.rate == RateControl::Auto
     }
 
+    /// Whether viewers may need a second encoding: the rate follows several paths.
+    #[must_use]
+    pub fn may_encode_twice(&self) -> bool {
+        self.adapts() && (self.destinations.len() > 1 || self.listen.is_some())
+    }
+
     /// The hop limit of multicast.
     #[must_use]
     pub fn hops(&self) -> u8 {

@@ -444,10 +444,17 @@ pub(crate) fn first_rate(destinations: &[Destination]) -> Option<u64> {
 /// The notice for destinations beyond the local network whose rate is not adapted
 /// (<https://www.rfc-editor.org/rfc/rfc8085#section-3.1>).
 pub(crate) fn unadapted(destinations: &[Destination], options: &Options) -> Option<String> {
+    let addresses = destinations.iter().map(Destination::address);
+    unadapted_at(addresses, options)
+}
+
+fn unadapted_at(
+    mut addresses: impl Iterator<Item = SocketAddr>,
+    options: &Options,
+) -> Option<String> {
     if options.adapts() || options.transport == Transport::Tcp {
         return None;
     }
-    let mut addresses = destinations.iter().map(Destination::address);
     let public = addresses.find(|address| !is_local(address.ip()))?;
     let why = match options.wire {
         Wire::Native => "--rate fixed",

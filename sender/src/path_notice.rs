@@ -35,7 +35,13 @@ impl PathNotice {
     }
 
     /// The line about a path, at the second check after its viewer has reported.
-    pub(crate) fn poll(&mut self, to: SocketAddr, path: &PathFigures) -> Option<String> {
+    /// `datagram` is the largest datagram that passes, if the path's MTU is searched.
+    pub(crate) fn poll(
+        &mut self,
+        to: SocketAddr,
+        path: &PathFigures,
+        datagram: Option<usize>,
+    ) -> Option<String> {
         path.rtt_ms?;
         if self.told.len() >= MAX_TOLD {
             return None;
@@ -51,6 +57,7 @@ impl PathNotice {
             format!("up to {:.1} Mbit/s", rate / 1e6)
         });
         let mut parts = vec![format!("path to {to}: {rate}")];
+        parts.extend(datagram.map(|bytes| format!("datagrams of {bytes} bytes")));
         parts.extend(path.rtt_ms.map(|rtt| format!("RTT {rtt:.1} ms")));
         parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
         let buffer = path.socket_buffer.map(|bytes| bytes / 1000);
@@ -71,26 +78,29 @@ mod tests {
         assert!(notice.is_due(millis(400)));
         let to = |host: u8| SocketAddr::from(([192, 0, 2, host], 5005));
         let mut path = PathFigures::default();
-        assert_eq!(notice.poll(to(1), &path), None);
+        assert_eq!(notice.poll(to(1), &path, None), None);
         path.rate_bps = Some(20e6);
-        assert_eq!(notice.poll(to(1), &path), None);
+        assert_eq!(notice.poll(to(1), &path, None), None);
         path.rtt_ms = Some(3.25);
         path.socket_buffer = Some(425_984);
-        assert_eq!(notice.poll(to(1), &path), None);
+        assert_eq!(notice.poll(to(1), &path, None), None);
         assert_eq!(
-            notice.poll(to(1), &path).as_deref(),
-            Some("path to 192.0.2.1:5005: up to 20.0 Mbit/s, RTT 3.2 ms, socket buffer 425 kB")
+            notice.poll(to(1), &path, Some(1_472)).as_deref(),
+            Some(
+                "path to 192.0.2.1:5005: up to 20.0 Mbit/s, datagrams of 1472 bytes, RTT 3.2 ms, \
+                 socket buffer 425 kB"
+            )
         );
-        assert_eq!(notice.poll(to(1), &path), None);
+        assert_eq!(notice.poll(to(1), &path, None), None);
         path.rate_bps = None;
-        assert_eq!(notice.poll(to(2), &path), None);
+        assert_eq!(notice.poll(to(2), &path, None), None);
         assert_eq!(
-            notice.poll(to(2), &path).as_deref(),
+            notice.poll(to(2), &path, None).as_deref(),
             Some("path to 192.0.2.2:5005: no limit found, RTT 3.2 ms, socket buffer 425 kB")
         );
         let told = (3..100).filter(|host| {
-            notice.poll(to(*host), &path);
-            notice.poll(to(*host), &path).is_some()
+            notice.poll(to(*host), &path, None);
+            notice.poll(to(*host), &path, None).is_some()
         });
         assert_eq!(told.count(), MAX_TOLD - 2);
         assert!(!notice.is_due(millis(9_000)));

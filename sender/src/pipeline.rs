@@ -1,6 +1,7 @@
 //! The threads between a source and the transmit loop: one reads frames when they are due, several
 //! encode them.
 
+mod second;
 mod source_loop;
 
 use std::sync::atomic::AtomicU64;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_cli::numbers::or_none;
 use framegram_cli::threads::{Busy, Thread, Threads};
-use framegram_common::frame::Times;
+use framegram_common::frame::{MAX_FRAME_BYTES, Times};
 use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
 use log::info;
 
+pub(crate) use self::second::SecondFrame;
+use self::second::{Second, SecondEncoder};
 use self::source_loop::SourceLoop;
 use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
@@ -52,6 +55,8 @@ pub(crate) struct Counts {
 pub(crate) struct Pipeline {
     captured: Arc<FrameSlot<CapturedFrame>>,
     encoded: Arc<Ordered<EncodedFrame>>,
+    /// Set if viewers may need a second encoding.
+    second: Option<Second>,
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
@@ -113,8 +118,20 @@ impl Pipeline {
         let restart = first.restart().cloned();
         let limiter = first.limiter();
         let identity = options.timecode.then(RunIdentity::draw);
-        let others = (1..encoders).map(|_| first.another());
-        let mut all = others.collect::<Result<Vec<_>>>()?;
+        let (second, mut seconds) = if options.may_encode_twice() {
+            let settings = Settings {
+                first_frame_bytes: Some(MAX_FRAME_BYTES),
+                ..settings
+            };
+            let (second, each) = Second::new(settings, encoders)?;
+            (Some(second), each)
+        } else {
+            (None, Vec::new())
+        };
+        let mut all = Vec::new();
+        for _ in 1..encoders {
+            all.push(first.another()?);
+        }
         all.push(first);
         // Nobody waits for the frames of a file.
         let is_urgent = source.is_live() || !matches!(options.source, Spec::Path(_));
@@ -123,9 +140,12 @@ impl Pipeline {
             if is_urgent && parallel > 1 {
                 helpers.push(threads.spawn("lower half", encoder.second_thread()?)?);
             }
-            encoding.push(encode(
-                encoder, identity, &captured, &encoded, waker, threads,
-            )?);
+            let maker = Maker {
+                encoder,
+                second: seconds.pop(),
+                identity,
+            };
+            encoding.push(encode(maker, &captured, &encoded, waker, threads)?);
         }
 
         let mut source_loop = SourceLoop {
@@ -149,6 +169,7 @@ impl Pipeline {
         Ok(Self {
             captured,
             encoded,
+            second,
             counts,
             restart,
             limiter,
@@ -162,12 +183,21 @@ impl Pipeline {
 
     /// The next frame in order, if it is ready.
     pub(crate) fn take(&self) -> Option<EncodedFrame> {
-        self.encoded.take()
+        let frame = self.encoded.take()?;
+        if let Some(second) = &self.second {
+            second.record_first();
+        }
+        Some(frame)
+    }
+
+    /// The second encoding of the next frame that was taken, if it is ready.
+    pub(crate) fn take_second(&self) -> Option<SecondFrame> {
+        self.second.as_ref().and_then(Second::take)
     }
 
     /// Whether all frames were taken and no more come.
     pub(crate) fn is_finished(&self) -> bool {
-        self.encoded.is_finished()
+        self.encoded.is_finished() && self.second.as_ref().is_none_or(Second::is_finished)
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -184,12 +214,21 @@ impl Pipeline {
         self.limiter.set(bytes);
     }
 
+    /// Limits the second encoding of frames that are begun from now on to this many bytes; `None`:
+    /// there is none.
+    pub(crate) fn set_second(&self, bytes: Option<usize>) {
+        if let Some(second) = &self.second {
+            second.set(bytes);
+        }
+    }
+
     /// Sets the datagram size.
     pub(crate) fn set_datagram(&self, bytes: usize) {
         if self.raw {
             self.limiter.lower(bytes);
         }
-        if let Some(restart) = &self.restart {
+        let second = self.second.as_ref().and_then(Second::restart);
+        for restart in self.restart.iter().chain(second) {
             restart
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -205,6 +244,9 @@ impl Pipeline {
         self.captured.close();
         // Nobody takes what they still encode.
         self.encoded.close();
+        if let Some(second) = &self.second {
+            second.close();
+        }
         self.stop.stop();
         for thread in self.encoders.into_iter().chain(self.helpers) {
             thread.join();
@@ -217,9 +259,32 @@ impl Pipeline {
     }
 }
 
-fn encode(
-    mut encoder: Encoder,
+/// What one encoder thread encodes with.
+struct Maker {
+    encoder: Encoder,
+    second: Option<SecondEncoder>,
     identity: Option<RunIdentity>,
+}
+
+impl Maker {
+    fn encode(
+        encoder: &mut Encoder,
+        frame: &CapturedFrame,
+        identity: Option<RunIdentity>,
+        place: u64,
+    ) -> Result<Encoded> {
+        match identity {
+            Some(RunIdentity { clock, run }) => encoder.encode_with_timecode(
+                &frame.content,
+                Timecode::new(place, frame.captured, clock, run),
+            ),
+            None => encoder.encode(&frame.content),
+        }
+    }
+}
+
+fn encode(
+    mut maker: Maker,
     captured: &Arc<FrameSlot<CapturedFrame>>,
     encoded: &Arc<Ordered<EncodedFrame>>,
     waker: &Waker,
@@ -228,26 +293,36 @@ fn encode(
     let (captured, frames, waker) = (Arc::clone(captured), Arc::clone(encoded), waker.clone());
     threads.spawn("encoder", move || {
         // Also after a panic; then the position of its frame stays empty.
+        let seconds = maker.second.as_ref().map(SecondEncoder::exit);
         let _over = OnDrop(|| {
             if thread::panicking() {
                 frames.close();
             }
             frames.leave();
+            if let Some(seconds) = &seconds {
+                seconds(thread::panicking());
+            }
             waker.wake();
         });
         while let Some((place, frame)) = captured.take() {
-            let encoded = match identity {
-                Some(RunIdentity { clock, run }) => encoder.encode_with_timecode(
-                    &frame.content,
-                    Timecode::new(place, frame.captured, clock, run),
-                ),
-                None => encoder.encode(&frame.content),
-            };
+            let identity = maker.identity;
+            let encoded = Maker::encode(&mut maker.encoder, &frame, identity, place);
             let times = Times {
                 captured: frame.captured,
                 encoded: Some(clock::now()),
             };
-            frames.put(place, EncodedFrame { encoded, times });
+            let first = EncodedFrame { encoded, times };
+            let Some(second) = &mut maker.second else {
+                frames.put(place, first);
+                waker.wake();
+                continue;
+            };
+            let shown = SecondEncoder::first(&first);
+            frames.put(place, first);
+            waker.wake();
+            second.put(place, shown, |encoder| {
+                Maker::encode(encoder, &frame, identity, place)
+            });
             waker.wake();
         }
     })

@@ -3,6 +3,7 @@
 
 mod incoming;
 mod outgoing;
+mod paths;
 mod rates;
 
 use std::sync::atomic::Ordering;
@@ -20,6 +21,7 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
 use log::info;
 
+use self::paths::SecondRate;
 use crate::accept::AcceptSocket;
 use crate::args::{Options, Transport, Wire};
 use crate::bitrate::BitrateControl;
@@ -90,6 +92,8 @@ pub(crate) struct TransmitLoop<'a> {
     adapts: bool,
     is_limited: bool,
     path_notice: PathNotice,
+    /// The second encoding, while there is one.
+    second: Option<SecondRate>,
     fec: Fec,
     encoding: EncodingLog,
     /// Frames that the source could not read.
@@ -163,6 +167,7 @@ impl<'a> TransmitLoop<'a> {
             } else {
                 Rate::Fixed
             },
+            second_encoding: options.may_encode_twice(),
             pace: !options.no_pace && options.transport == Transport::Udp,
             clock_id: clock::clock_id(number),
             rtcp_mux: options.rtcp_mux,
@@ -224,6 +229,7 @@ impl<'a> TransmitLoop<'a> {
             adapts: options.adapts(),
             is_limited: false,
             path_notice: PathNotice::default(),
+            second: None,
             fec,
             unreadable: 0,
             replaced: 0,
@@ -263,6 +269,7 @@ impl<'a> TransmitLoop<'a> {
                 self.send_frame(frame);
                 self.transmit(pipeline, &mut out);
             }
+            self.send_second(pipeline);
             if !finishing && pipeline.is_finished() {
                 finishing = true;
                 self.count(pipeline);

@@ -121,6 +121,7 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
     let config = sender::Config {
         interval: Some(INTERVAL),
         destinations: paths.len(),
+        second_encoding: true,
         rate: source.rate,
         ..sender::Config::default()
     };
@@ -134,6 +135,7 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
     let (mut handed_in, mut shortened) = (Vec::new(), Vec::new());
     let (mut rates, mut out) = (Vec::new(), Vec::new());
     let mut control: Option<BitrateControl> = None;
+    let mut second: Option<(usize, BitrateControl)> = None;
     while now < source.plays {
         if let Some((_, rate)) = changes.next_if(|(at, _)| *at <= now) {
             for place in &mut places {
@@ -160,6 +162,23 @@ pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -
                 let taken = sender.handle_frame(jpeg, now, None, now);
                 handed_in.extend(taken.is_ok().then_some(now));
                 shortened.extend(is_long.then_some(now));
+                let target = sender.second_encoding(now).map(|target| {
+                    let (slowest, volume) = target.slowest;
+                    let before = second.take().filter(|(of, _)| *of == slowest);
+                    let new =
+                        || BitrateControl::new(target.bitrate, Some(INTERVAL), Fec::Auto, now);
+                    let (_, mut control) = before.unwrap_or_else(|| (slowest, new()));
+                    let _ = control.set_rate(target.bitrate);
+                    control.observe(volume, now);
+                    let len = natural.min(control.target() as f64 * fitted);
+                    second = Some((slowest, control));
+                    len
+                });
+                if let Some(len) = target {
+                    let jpeg = Bytes::from(vec![9; len as usize]);
+                    let taken = sender.handle_second(jpeg, now, None, now);
+                    taken.expect("it is shorter than the first");
+                }
                 for place in &mut places {
                     place.run.leaving.push(Duration::ZERO);
                 }

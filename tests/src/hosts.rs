@@ -170,6 +170,12 @@ impl Hosts {
         Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
     }
 
+    /// A viewer with these arguments on the sender's host.
+    #[must_use]
+    pub fn viewer_by_sender(&self, arguments: &str) -> Start {
+        Start::by(&["ip", "netns", "exec", &self.sender], VIEWER, arguments)
+    }
+
     /// A command on the sender's host, not started yet.
     #[must_use]
     pub fn command_of_sender(&self, program: &str) -> Command {

@@ -76,6 +76,8 @@ pub struct Network {
     seal: Option<Seal>,
     /// The stream to describe to the user, once its properties are known.
     to_introduce: Option<SocketAddr>,
+    /// Set if the path is to be described, once an RTT is known.
+    is_path_due: bool,
     size_missed: bool,
     fields_told: bool,
     /// That no frame can be decoded was said.
@@ -135,6 +137,7 @@ impl Network {
             tracer: None,
             seal: None,
             to_introduce: None,
+            is_path_due: false,
             size_missed: false,
             fields_told: false,
             undecodable_told: false,

@@ -50,6 +50,9 @@ pub struct Config {
     pub bitrate: Option<u64>,
     /// The rate.
     pub rate: Rate,
+    /// Whether a second encoding can be made, at a lower quality, for viewers whose paths carry too
+    /// few of the frames.
+    pub second_encoding: bool,
     /// Identifies the clock of this machine to viewers of this stream: a viewer with the same
     /// identity reads the same clock.
     pub clock_id: Option<u64>,
@@ -79,6 +82,7 @@ impl Default for Config {
             retransmit: true,
             bitrate: None,
             rate: Rate::Fixed,
+            second_encoding: false,
             clock_id: None,
             first_frame: FrameNumber(0),
             rtcp_mux: false,

@@ -63,6 +63,8 @@ pub(super) struct Feedback {
     report_due: Duration,
     /// When the last sender report was sent, and the spread that it announced, in microseconds.
     reported: Option<(Duration, u32)>,
+    /// The frame interval that it announced, in microseconds.
+    reported_interval: u32,
     /// The retention time that it announced.
     reported_keep: Duration,
     /// Byes still to send, once the stream ends.
@@ -89,6 +91,7 @@ impl Feedback {
         Self {
             report_due: now,
             reported: None,
+            reported_interval: 0,
             reported_keep: Duration::ZERO,
             byes: None,
             extra_byes: MAX_EXTRA_BYES,
@@ -124,6 +127,16 @@ impl Feedback {
         if let Some((at, reported)) = self.reported
             && self.byes.is_none()
             && micros(spread) > u64::from(reported) + u64::from(reported / 4)
+        {
+            self.report_due = self.report_due.min(at + REPORT_SOONEST);
+        }
+    }
+
+    /// Adopts a new frame interval, in microseconds. Viewers expect the next frame by it.
+    pub(super) fn follow_interval(&mut self, interval: u32) {
+        if let Some((at, _)) = self.reported
+            && self.byes.is_none()
+            && interval.abs_diff(self.reported_interval) > self.reported_interval / 4
         {
             self.report_due = self.report_due.min(at + REPORT_SOONEST);
         }
@@ -184,6 +197,7 @@ impl Feedback {
     /// The report as the packet to send now.
     pub(super) fn next_report(&mut self, report: SenderReport, now: Duration) -> Packet<'static> {
         self.reported = Some((now, report.spread));
+        self.reported_interval = report.interval;
         let bye_every = self.bye_every(now);
         match &mut self.byes {
             None => {

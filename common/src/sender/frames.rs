@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::native::FramePackets;
+use super::feedback::short_micros;
+use super::native::{FramePackets, Protected};
 use super::packet::{Content, QueuedPacket, To};
 use super::plan::Pace;
 use super::{FrameError, Protocol, Sender};
@@ -61,12 +62,15 @@ impl Sender {
             captured: times.captured,
         };
         let left_out = self.left_out(now)?;
-        self.queue(frame, quality, &left_out, now)?;
+        let withheld = self.withheld(&left_out);
+        self.queue(frame, quality, (&left_out, &withheld), now)?;
         for (at, to) in self.destinations.iter_mut().enumerate() {
-            if !left_out.contains(&at) {
+            if !left_out.contains(&at) && !withheld.contains(&at) {
                 to.feedback.earn(len);
             }
         }
+        self.expect_second(number, times.captured, withheld);
+        self.follow_second(len, now);
         self.latency.record_frame(number.0, times);
         self.counts.record_frame(len, quality, now);
         self.next_frame = number.next();
@@ -74,18 +78,27 @@ impl Sender {
     }
 
     /// The destinations that do not get a frame: more was sent there than the path carries, while
-    /// other paths have room. If no path has room, frames wait.
+    /// other paths have room. If no path has room, frames wait for those that get the first
+    /// encoding.
     fn left_out(&self, now: Duration) -> Result<Vec<usize>, FrameError> {
-        let open = self.destinations.iter().filter(|to| to.is_open()).count();
         let behind = (0..self.destinations.len()).filter(|at| self.is_behind(*at, now));
-        let behind: Vec<_> = behind.collect();
-        if behind.len() < open || open == 0 {
+        let mut behind: Vec<_> = behind.collect();
+        let mut first = self.first_encoding().peekable();
+        if first.peek().is_none() || first.any(|at| !behind.contains(&at)) {
             return Ok(behind);
         }
-        if behind.iter().any(|at| self.pacer.is_lane_full(*at)) {
+        behind.retain(|at| self.second.includes(*at));
+        if self.first_encoding().any(|at| self.pacer.is_lane_full(at)) {
             return Err(FrameError::Waiting);
         }
-        Ok(Vec::new())
+        Ok(behind)
+    }
+
+    /// The open destinations that get the first encoding.
+    fn first_encoding(&self) -> impl Iterator<Item = usize> {
+        let open = self.destinations.iter().enumerate();
+        let open = open.filter(|(at, to)| to.is_open() && !self.second.includes(*at));
+        open.map(|(at, _)| at)
     }
 
     /// Queues the packets of a frame: for each destination at the pace of its path, if known, and
@@ -94,7 +107,7 @@ impl Sender {
         &mut self,
         frame: Frame,
         quality: Option<u8>,
-        left_out: &[usize],
+        without: (&[usize], &[usize]),
         now: Duration,
     ) -> Result<(), FrameError> {
         let spread = match self.counts.frames_at {
@@ -108,7 +121,7 @@ impl Sender {
             return Ok(());
         };
         let settings = (quality, datagram);
-        let packets = native.packetize(frame, settings, left_out, &self.plan, now)?;
+        let packets = native.packetize(frame, settings, without, &self.plan, now)?;
         let FramePackets {
             headers,
             common,
@@ -117,17 +130,14 @@ impl Sender {
         for header in headers {
             self.pacer.push(header, now);
         }
-        for (to, packets) in thinned {
-            // A new viewer there may not have reported yet.
-            let pace = self.plan.pace_to(to).unwrap_or(Pace {
-                rate: len as f64 / spread.as_secs_f64(),
-                burst: datagram as f64,
-                carried: f64::INFINITY,
-                queue: 0.0,
-            });
-            let packets = packets.to_one(to);
-            self.destinations[to].record_frame(&packets);
-            self.pacer.push_paced(packets, to, pace, now);
+        self.push_thinned(thinned, len, spread, now);
+        let Protocol::Native(native) = &self.protocol else {
+            return Ok(());
+        };
+        let interval = self.config.interval.unwrap_or_default();
+        for (at, to) in self.destinations.iter_mut().enumerate() {
+            let interval = native.interval(at, interval);
+            to.feedback.follow_interval(short_micros(interval));
         }
         let open = self.destinations.iter_mut().enumerate();
         let open = open.filter(|(at, to)| to.is_open() && native.gets_all(*at));
@@ -148,6 +158,29 @@ impl Sender {
             self.pacer.push_frame(common.to_those(&those), now, spread);
         }
         Ok(())
+    }
+
+    /// Queues a frame of `len` bytes for destinations that do not get every frame: at the pace of the
+    /// path, or within `spread`.
+    pub(super) fn push_thinned(
+        &mut self,
+        frames: Vec<(usize, Protected)>,
+        len: usize,
+        spread: Duration,
+        now: Duration,
+    ) {
+        for (to, frame) in frames {
+            // A new viewer there may not have reported yet.
+            let pace = self.plan.pace_to(to).unwrap_or(Pace {
+                rate: len as f64 / spread.as_secs_f64(),
+                burst: self.datagram as f64,
+                carried: f64::INFINITY,
+                queue: 0.0,
+            });
+            let packets = frame.to_one(to);
+            self.destinations[to].record_frame(&packets);
+            self.pacer.push_paced(packets, to, pace, now);
+        }
     }
 
     /// The datagrams of a frame, which are the same for all destinations.
@@ -179,9 +212,8 @@ impl Sender {
     /// limit, or more was sent than the paths to all destinations carry.
     #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
-        let destinations = self.destinations.iter().enumerate();
-        let mut open = destinations.filter(|(_, to)| to.is_open()).peekable();
-        let behind = open.peek().is_some() && open.all(|(at, _)| self.is_behind(at, now));
+        let mut first = self.first_encoding().peekable();
+        let behind = first.peek().is_some() && first.all(|at| self.is_behind(at, now));
         behind || self.pacer.is_held_back(now, self.room())
     }
 

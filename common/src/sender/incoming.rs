@@ -227,6 +227,7 @@ impl Sender {
     }
 
     fn forget(&mut self, destination: usize, now: Duration) {
+        self.second.forget(destination);
         if let Protocol::Native(native) = &mut self.protocol {
             native.forget(destination);
         }

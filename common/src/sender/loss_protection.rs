@@ -53,6 +53,16 @@ impl LossProtection {
         }
     }
 
+    /// The interval of the frames.
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Sets the interval of the frames, which determines how many of them share parity.
+    pub(super) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
     /// Adds a frame that is sent now `to` these destinations. Returns the parity to send with it.
     pub(super) fn protect(
         &mut self,

@@ -38,6 +38,15 @@ pub(super) struct FramePackets {
     pub(super) thinned: Vec<(usize, Protected)>,
 }
 
+/// The packets of the second encoding of a frame.
+#[derive(Debug)]
+pub(super) struct SecondPackets {
+    /// Sent before it.
+    pub(super) headers: Vec<QueuedPacket>,
+    /// For each destination that gets it.
+    pub(super) frames: Vec<(usize, Protected)>,
+}
+
 /// A frame and the parity that is sent with it.
 #[derive(Debug)]
 pub(super) struct Protected {
@@ -86,6 +95,25 @@ impl Protected {
     }
 }
 
+impl ThinnedStream {
+    /// The frame as it is sent now to its destination, if the frames of the stream are `interval`
+    /// apart.
+    fn protect(
+        &mut self,
+        frame: &ChunkedFrame,
+        destination: usize,
+        interval: Duration,
+        plan: &Plan,
+        now: Duration,
+    ) -> Protected {
+        let frame = self.renumber(frame);
+        self.protection.set_interval(self.interval(interval));
+        let only = |to| to == destination;
+        let shards = self.protection.protect(&frame, plan, &only, now);
+        Protected { frame, shards }
+    }
+}
+
 impl Native {
     pub(super) fn new(config: &Config) -> Self {
         let interval = config.interval.unwrap_or_default();
@@ -97,8 +125,8 @@ impl Native {
         }
     }
 
-    /// Cuts a frame that is sent now into datagrams of this many bytes, and leaves it out for some
-    /// destinations.
+    /// Cuts a frame that is sent now into datagrams of this many bytes, leaves it out for some
+    /// destinations, and withholds it from others, which get its second encoding.
     ///
     /// # Errors
     /// If it is empty or too long.
@@ -106,7 +134,7 @@ impl Native {
         &mut self,
         frame: Frame,
         (quality, datagram): (Option<u8>, usize),
-        left_out: &[usize],
+        (left_out, withheld): (&[usize], &[usize]),
         plan: &Plan,
         now: Duration,
     ) -> Result<FramePackets, FrameError> {
@@ -117,20 +145,25 @@ impl Native {
         let frame = ChunkedFrame::new(frame, datagram, header, slices);
         let frame = Arc::new(frame.map_err(|_| FrameSizeError(len))?);
         let parts = parts.into_iter().map(Content::JpegHeader);
-        for destination in left_out {
+        let interval = self.protection.interval();
+        for destination in left_out.iter().chain(withheld) {
             let thinned = self
                 .thinned
                 .entry(*destination)
                 .or_insert_with(|| ThinnedStream::new(self.protection.successor(self.fec), number));
-            thinned.leave_out(len);
+            if left_out.contains(destination) {
+                thinned.leave_out(len);
+            } else {
+                thinned.withhold(len);
+            }
         }
         let thinned = self.thinned.iter_mut();
-        let thinned = thinned.filter(|(to, _)| !left_out.contains(to));
+        let thinned = thinned.filter(|(to, _)| !left_out.contains(to) && !withheld.contains(to));
         let thinned = thinned.map(|(destination, stream)| {
-            let frame = stream.renumber(&frame);
-            let only = |to| to == *destination;
-            let shards = stream.protection.protect(&frame, plan, &only, now);
-            (*destination, Protected { frame, shards })
+            (
+                *destination,
+                stream.protect(&frame, *destination, interval, plan, now),
+            )
         });
         let thinned = thinned.collect();
         let common = |to| !self.thinned.contains_key(&to);
@@ -142,10 +175,72 @@ impl Native {
         })
     }
 
+    /// Cuts the second encoding of a frame for these destinations.
+    ///
+    /// # Errors
+    /// If it is empty or too long.
+    pub(super) fn packetize_second(
+        &mut self,
+        frame: Frame,
+        (quality, datagram): (Option<u8>, usize),
+        to: &[usize],
+        plan: &Plan,
+        now: Duration,
+    ) -> Result<SecondPackets, FrameError> {
+        let len = frame.jpeg.len();
+        let (header, slices, parts) = self
+            .headers
+            .find_slices(&frame.jpeg, quality, datagram, now);
+        let frame = ChunkedFrame::new(frame, datagram, header, slices);
+        let frame = frame.map_err(|_| FrameSizeError(len))?;
+        let those = To::Those(to.into());
+        let headers = parts.into_iter().map(Content::JpegHeader);
+        let headers = headers.map(|part| QueuedPacket::new(part, those.clone()));
+        let interval = self.protection.interval();
+        let streams = self.thinned.iter_mut();
+        let streams = streams.filter(|(destination, _)| to.contains(destination));
+        let frames = streams.map(|(destination, stream)| {
+            stream.record_second(len);
+            (
+                *destination,
+                stream.protect(&frame, *destination, interval, plan, now),
+            )
+        });
+        Ok(SecondPackets {
+            headers: headers.collect(),
+            frames: frames.collect(),
+        })
+    }
+
+    /// Leaves out a frame that was withheld from these destinations: its second encoding did not
+    /// come.
+    pub(super) fn skip(&mut self, to: &[usize]) {
+        let streams = self.thinned.iter_mut();
+        let streams = streams.filter(|(destination, _)| to.contains(destination));
+        streams.for_each(|(_, stream)| stream.skip());
+    }
+
+    /// How many frames of the stream there are for each one that a destination gets.
+    pub(super) fn distance(&self, destination: usize) -> f64 {
+        let thinned = self.thinned.get(&destination);
+        thinned.map_or(1.0, ThinnedStream::distance)
+    }
+
+    /// Bytes of the JPEGs that were sent to a destination that does not get every frame.
+    pub(super) fn jpeg(&self, destination: usize) -> Option<u64> {
+        self.thinned.get(&destination).map(ThinnedStream::jpeg)
+    }
+
     /// The number of frames left out for a destination.
     pub(super) fn left_out(&self, destination: usize) -> u64 {
         let thinned = self.thinned.get(&destination);
         thinned.map_or(0, ThinnedStream::left_out)
+    }
+
+    /// The interval of the frames to a destination, if those of the stream are `interval` apart.
+    pub(super) fn interval(&self, destination: usize, interval: Duration) -> Duration {
+        let thinned = self.thinned.get(&destination);
+        thinned.map_or(interval, |stream| stream.interval(interval))
     }
 
     /// Whether a destination gets every frame.

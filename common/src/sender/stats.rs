@@ -176,10 +176,25 @@ impl Sender {
                     Protocol::Native(native) => native.left_out(to.index().into()),
                     Protocol::Rtp(_) | Protocol::Raw => 0,
                 },
+                frames_second_encoding: self.second.sent(to.index().into()),
+                frame_interval_ms: self.interval_to(to.index().into()),
                 ..path.figures(now)
             })
         });
         figures.collect()
+    }
+
+    /// Milliseconds from frame to frame of those sent to a destination.
+    fn interval_to(&self, destination: usize) -> Option<f64> {
+        let interval = self
+            .config
+            .interval
+            .filter(|interval| !interval.is_zero())?;
+        let interval = match &self.protocol {
+            Protocol::Native(native) => native.interval(destination, interval),
+            Protocol::Rtp(_) | Protocol::Raw => interval,
+        };
+        Some(interval.as_secs_f64() * 1e3)
     }
 
     /// The number of served viewers that connected.

@@ -3,7 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::feedback::short_micros;
 use super::loss_protection::LossProtection;
 use crate::chunk::ChunkedFrame;
 use crate::seq::{FrameNumber, FrameSeq};
@@ -11,6 +13,9 @@ use crate::wire::native::SenderReport;
 
 /// Upper bound on remembered frame numbers, in case a send error is reported late.
 const MAX_NUMBERS: usize = 64;
+
+/// Weight of the newest distance between two frames in their mean.
+const NEWEST: f64 = 1.0 / 8.0;
 
 /// The frames of one destination, from the first that was left out.
 #[derive(Debug)]
@@ -21,8 +26,15 @@ pub(super) struct ThinnedStream {
     next: FrameNumber,
     /// Frames sent to other destinations only.
     left_out: u64,
-    /// Bytes of the JPEGs left out.
-    bytes: u64,
+    /// Bytes of JPEGs that were sent here, minus those of all frames.
+    bytes: i64,
+    /// Bytes of the JPEGs that were sent here.
+    jpeg: u64,
+    /// Frames left out since the newest one here.
+    run: u32,
+    /// How many frames of the stream there are for each frame here, on average over the newest
+    /// ones.
+    distance: f64,
     /// The newest frames: their number here, and their common number.
     numbers: VecDeque<(FrameNumber, FrameNumber)>,
 }
@@ -36,14 +48,44 @@ impl ThinnedStream {
             next: first,
             left_out: 0,
             bytes: 0,
+            jpeg: 0,
+            run: 0,
+            distance: 1.0,
             numbers: VecDeque::new(),
         }
     }
 
     /// Leaves out a frame of this many bytes.
     pub(super) fn leave_out(&mut self, bytes: usize) {
+        self.withhold(bytes);
+        self.skip();
+    }
+
+    /// Withholds a frame of this many bytes: its second encoding follows.
+    pub(super) fn withhold(&mut self, bytes: usize) {
+        self.bytes -= bytes as i64;
+    }
+
+    /// Leaves out a frame that was withheld.
+    pub(super) fn skip(&mut self) {
         self.left_out += 1;
-        self.bytes += bytes as u64;
+        self.run += 1;
+    }
+
+    /// Records a frame of this many bytes in the second encoding.
+    pub(super) fn record_second(&mut self, bytes: usize) {
+        self.bytes += bytes as i64;
+    }
+
+    /// Bytes of the JPEGs that were sent here.
+    pub(super) fn jpeg(&self) -> u64 {
+        self.jpeg
+    }
+
+    /// How many frames of the stream there are for each frame here, on average over the newest.
+    pub(super) fn distance(&self) -> f64 {
+        // A longer run without a frame is not in the mean yet.
+        self.distance.max(f64::from(self.run))
     }
 
     /// The number of frames left out.
@@ -51,10 +93,18 @@ impl ThinnedStream {
         self.left_out
     }
 
+    /// The mean interval of the frames here, if those of the stream are `interval` apart.
+    pub(super) fn interval(&self, interval: Duration) -> Duration {
+        interval.mul_f64(self.distance())
+    }
+
     /// The frame with its number here.
     pub(super) fn renumber(&mut self, frame: &ChunkedFrame) -> Arc<ChunkedFrame> {
+        let distance = f64::from(std::mem::take(&mut self.run)) + 1.0;
+        self.distance += (distance - self.distance) * NEWEST;
         let number = self.next;
         self.next = number.next();
+        self.jpeg += frame.len() as u64;
         self.numbers.push_back((number, frame.original()));
         if self.numbers.len() > MAX_NUMBERS {
             self.numbers.pop_front();
@@ -80,12 +130,14 @@ impl ThinnedStream {
     }
 
     /// The sender report for this destination. Frames that were left out count as replaced by newer
-    /// ones.
+    /// ones, and the interval is that of the others.
     pub(super) fn fill(&self, report: SenderReport) -> SenderReport {
+        let interval = self.interval(Duration::from_micros(report.interval.into()));
         SenderReport {
+            interval: short_micros(interval),
             frames_sent: self.next.0,
             frames_replaced: report.frames_replaced + self.left_out,
-            jpeg_bytes: report.jpeg_bytes.saturating_sub(self.bytes),
+            jpeg_bytes: report.jpeg_bytes.saturating_add_signed(self.bytes),
             ..report
         }
     }
@@ -157,5 +209,32 @@ mod tests {
         assert_eq!((told.frames_sent, told.frames_replaced), (3, 3));
         assert_eq!(told.jpeg_bytes, 9_000);
         assert_eq!(stream.left_out(), 2);
+        assert_eq!(told.interval, 0, "unknown stays unknown");
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_frames_that_are_sent_here() {
+        let mut stream = stream(0);
+        let each = Duration::from_millis(40);
+        let mut number = 0;
+        let mut send_every = |stream: &mut ThinnedStream, distance: u64| {
+            (1..distance).for_each(|_| stream.leave_out(100));
+            number += distance;
+            stream.renumber(&frame(number));
+        };
+        (0..40).for_each(|_| send_every(&mut stream, 3));
+        let interval = stream.interval(each);
+        assert!((119..=120).contains(&interval.as_millis()), "{interval:?}");
+        let told = stream.fill(SenderReport {
+            interval: 40_000,
+            ..SenderReport::default()
+        });
+        assert_eq!(u128::from(told.interval), interval.as_micros());
+        // A run without frames counts before it ends.
+        (0..10).for_each(|_| stream.leave_out(100));
+        assert_eq!(stream.interval(each), 10 * each);
+        (0..60).for_each(|_| send_every(&mut stream, 1));
+        let interval = stream.interval(each);
+        assert!((40..=41).contains(&interval.as_millis()), "{interval:?}");
     }
 }

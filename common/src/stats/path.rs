@@ -25,6 +25,11 @@ pub struct PathFigures {
     pub socket_buffer: Option<u64>,
     /// Frames sent to other viewers that this path had no room for.
     pub frames_left_out: u64,
+    /// Frames sent here in the second encoding, at a lower quality.
+    pub frames_second_encoding: u64,
+    /// Milliseconds from frame to frame of those sent here, on average over the newest
+    /// ones, as the sender says. `None` if unknown.
+    pub frame_interval_ms: Option<f64>,
 }
 
 /// Pattern of loss among the packets that carry chunks for the first time.

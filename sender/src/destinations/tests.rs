@@ -1,3 +1,5 @@
+use clap::Parser;
+
 use super::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -58,4 +60,48 @@ fn fails_for_broadcast_without_the_flag_and_for_addresses_of_no_machine() {
     };
     assert!(Destination::open("255.255.255.255:5005", &all).is_ok());
     assert!(Destination::open("239.1.2.3:5005", &one).is_ok());
+}
+
+#[test]
+fn says_who_else_is_there_where_the_rate_does_not_adapt() {
+    let told = |flags: &str, addresses: &[&str]| {
+        let line = format!("framegram-send pattern:320x180@30 192.0.2.1:5005 {flags}");
+        let options = Options::parse_from(line.split_whitespace());
+        let addresses = addresses.iter().map(|text| text.parse().unwrap());
+        unadapted_at(addresses, &options)
+    };
+    let near = [
+        "127.0.0.1:5005",
+        "192.168.1.5:5005",
+        "10.0.0.1:5005",
+        "169.254.7.7:5005",
+        "239.1.1.1:5005",
+        "255.255.255.255:5005",
+        "[::1]:5005",
+        "[fd00::1]:5005",
+        "[fe80::1]:5005",
+        "[::ffff:172.16.0.1]:5005",
+        "[ff02::1]:5005",
+    ];
+    assert_eq!(told("--rate fixed", &near), None);
+    for far in [
+        "192.0.2.1:5005",
+        "[2001:db8::1]:5005",
+        "[::ffff:192.0.2.1]:5005",
+    ] {
+        for (flags, why) in [
+            ("--rate fixed", "--rate fixed"),
+            ("--wire rtp", "--wire rtp"),
+            ("--wire raw", "--wire raw"),
+        ] {
+            let notice = told(flags, &[near[0], far]).unwrap();
+            let begins = format!("{far} is beyond the local network, and {why} ");
+            assert!(
+                notice.starts_with(&begins) && notice.ends_with("(RFC 8085)"),
+                "{notice}"
+            );
+        }
+        assert_eq!(told("--rate auto", &[far]), None);
+        assert_eq!(told("--transport tcp", &[far]), None);
+    }
 }

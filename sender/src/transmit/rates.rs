@@ -1,7 +1,5 @@
 //! The length of frames follows the bit rate limit and what the paths carry.
 
-use std::time::Duration;
-
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_net::clock;
 
@@ -41,18 +39,6 @@ impl TransmitLoop<'_> {
             bitrate.observe(self.sender.volume(), now);
             pipeline.set_frame_bytes(bitrate.target());
         }
-    }
-
-    /// Describes what the first second of each path showed.
-    pub(super) fn tell_paths(&mut self, now: Duration) {
-        if !self.adapts || !self.path_notice.is_due(now) {
-            return;
-        }
-        for path in self.sender.path_figures(now) {
-            let to = self.destinations.get(usize::from(path.destination));
-            if let Some(notice) = to.and_then(|to| self.path_notice.poll(to.address(), &path)) {
-                self.console.say(&notice);
-            }
-        }
+        self.follow_second(pipeline, now);
     }
 }

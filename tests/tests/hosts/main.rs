@@ -11,6 +11,7 @@ mod one_to_many;
 mod outages;
 mod path_mtu;
 mod pull;
+mod sharing;
 mod tcp;
 mod two_hosts;
 
@@ -83,6 +84,9 @@ fn main() -> ExitCode {
             without_multicast_names_are_not_looked_for_and_addresses_work
             nothing_that_could_be_sent_is_a_failure
             a_viewer_behind_a_nat_gets_the_stream
+        }
+        sharing {
+            a_slow_viewer_gets_a_second_encoding_and_another_what_it_gets_alone
         }
         tcp {
             a_stream_passes_where_no_udp_does

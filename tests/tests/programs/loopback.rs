@@ -5,6 +5,7 @@ mod ending;
 mod files;
 mod lossy;
 mod meeting;
+mod paths;
 mod refusing;
 mod reports;
 mod strangers;

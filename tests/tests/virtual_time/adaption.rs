@@ -272,5 +272,69 @@ fn a_slow_viewer_is_sent_fewer_frames_and_takes_nothing_from_another() {
         assert_eq!(seen.frames.unaccounted, Some(0), "{:?}", seen.frames);
         assert!(seen.outcomes[Outcome::Replaced] > Some(60));
         assert_eq!(seen.outcomes[Outcome::Corrupt], Some(0), "seed {seed}");
+        // It knows how far apart its frames are.
+        let told = seen.paths[0].frame_interval_ms.unwrap();
+        let captured: Vec<_> = slow.run.complete.iter().map(|(at, _)| *at).collect();
+        let [first, .., last] = captured[captured.len() / 2..] else {
+            panic!("{captured:?}");
+        };
+        let intervals = captured.len() - captured.len() / 2 - 1;
+        let mean = (last - first).as_secs_f64() * 1e3 / intervals as f64;
+        println!("seed {seed}: {mean:.1} ms from frame to frame, told {told:.1} ms");
+        assert!((told / mean - 1.0).abs() < 0.25, "{told} ms, {mean} ms");
+    }
+}
+
+#[test]
+fn slow_viewers_share_a_second_encoding_and_get_all_of_its_frames() {
+    for seed in seeds() {
+        let clean = Impairment {
+            delay: MS,
+            ..Impairment::default()
+        };
+        let slow = |rate, loss| Impairment {
+            loss,
+            rate: Some(rate),
+            queue: 300 * MS,
+            delay: 10 * MS,
+            seed,
+            ..Impairment::default()
+        };
+        let stream = source(|_| 200_000, 14, seed);
+        let alone = play(stream, std::slice::from_ref(&clean), &[])
+            .remove(0)
+            .run;
+        let paths = [slow(10_000_000, 0.05), clean, slow(12_000_000, 0.0)];
+        let mut all = play(stream, &paths, &[]);
+        let beside = all.remove(1).run;
+        let sent = |run: &Run| run.rate(Duration::ZERO, 14 * SECOND);
+        let ratio = sent(&beside) / sent(&alone);
+        let delays = [&alone, &beside].map(|run| run.delay(95, 2 * SECOND));
+        println!("seed {seed}: bytes {ratio:.4}, delay {delays:?}");
+        assert!((0.97..=1.03).contains(&ratio), "seed {seed}: {ratio}");
+        assert!(
+            delays[1] <= delays[0].mul_f64(1.03),
+            "seed {seed}: {delays:?}"
+        );
+        assert!(beside.complete.len() + 1 >= beside.frames, "seed {seed}");
+        for slow in all {
+            let run = &slow.run;
+            let seen = slow.receiver.statistics();
+            let after = |(at, _): &&(Duration, Duration)| *at >= 6 * SECOND;
+            let complete = run.complete.iter().filter(after).count();
+            let share = complete as f64 / (8.0 / INTERVAL.as_secs_f64());
+            let (queue, delay) = (
+                run.queue(95, 6 * SECOND, 14 * SECOND),
+                run.delay(95, 6 * SECOND),
+            );
+            println!(
+                "seed {seed}: {share:.2} of the frames, queue {queue:?}, delay {delay:?}, {:.0} bit/s",
+                run.rate(6 * SECOND, 14 * SECOND)
+            );
+            // Its path carries a quarter of the first encoding.
+            assert!(share > 0.9, "seed {seed}: {share}");
+            assert_eq!(seen.frames.unaccounted, Some(0), "{:?}", seen.frames);
+            assert_eq!(seen.outcomes[Outcome::Corrupt], Some(0), "seed {seed}");
+        }
     }
 }

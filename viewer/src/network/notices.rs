@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framegram_cli::numbers::seconds;
+use framegram_cli::numbers::{bit_rate, seconds};
 use framegram_common::Statistics;
 use framegram_common::receiver::{Event, Policy};
-use framegram_common::stats::{Clock, Outcome, PathFigures};
+use framegram_common::stats::{Outcome, PathFigures};
 use framegram_common::wire::Format;
 use framegram_net as net;
 use log::{debug, info};
@@ -35,6 +35,7 @@ impl Network {
                 let is_connected = self.connections.has(from);
                 self.transport = Some(if is_connected { TCP } else { "udp" });
                 self.to_introduce = Some(from).filter(|_| !is_grid);
+                self.is_path_due = false;
                 // The rates of another stream, or of silence, do not belong to this one.
                 if !is_grid {
                     self.meter = Meter::default();
@@ -97,10 +98,14 @@ impl Network {
             self.console.say(&format!(
                 "It is {format}{over}, {width}x{height} at {fps:.1} frames per second, from {from}."
             ));
-            let path = live.statistics.paths.first();
-            if let Some(line) = path.and_then(|path| path_line(path, live.statistics.clock)) {
-                self.console.say(&line);
-            }
+            self.is_path_due = true;
+        }
+        if self.is_path_due
+            && let Some(path) = live.statistics.paths.first()
+            && let Some(line) = path_line(path, live)
+        {
+            self.is_path_due = false;
+            self.console.say(&line);
         }
         if self.receiver.lacks_size() && !self.size_missed {
             self.size_missed = true;
@@ -269,10 +274,15 @@ fn json(figures: &impl Serialize) -> String {
 }
 
 /// What the first second showed about the path, in one line.
-fn path_line(path: &PathFigures, clock: Option<Clock>) -> Option<String> {
-    let mut parts = vec![format!("RTT {:.1} ms", path.rtt_ms?)];
+fn path_line(path: &PathFigures, live: &Live) -> Option<String> {
+    let rtt = format!("RTT {:.1} ms", path.rtt_ms?);
+    let mut parts = Vec::new();
+    parts.extend(live.bitrate_bps.map(bit_rate));
+    let longest = live.statistics.stream.longest_datagram;
+    parts.extend(longest.map(|bytes| format!("datagrams of up to {bytes} bytes")));
+    parts.push(rtt);
     parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
-    parts.extend(clock.map(|clock| match clock.shared {
+    parts.extend(live.statistics.clock.map(|clock| match clock.shared {
         true => "one clock".to_owned(),
         false => format!(
             "clock offset {:+.1} ms (give or take {:.1} ms)",
@@ -282,4 +292,37 @@ fn path_line(path: &PathFigures, clock: Option<Clock>) -> Option<String> {
     let kilobytes = path.socket_buffer.map(|bytes| bytes / 1000);
     parts.extend(kilobytes.map(|kilobytes| format!("socket buffer {kilobytes} kB")));
     Some(format!("Path: {}.", parts.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use framegram_common::stats::Clock;
+
+    use super::*;
+
+    #[test]
+    fn the_path_is_described_by_what_the_first_second_showed() {
+        let mut live = Live {
+            bitrate_bps: Some(8_250_000.0),
+            ..Live::default()
+        };
+        live.statistics.stream.longest_datagram = Some(1_472);
+        live.statistics.clock = Some(Clock {
+            offset_ms: -3.25,
+            uncertainty_ms: 0.5,
+            ..Clock::default()
+        });
+        let mut path = PathFigures::default();
+        assert_eq!(path_line(&path, &live), None, "nothing came back yet");
+        path.rtt_ms = Some(20.0);
+        path.queue_ms = Some(1.0);
+        path.socket_buffer = Some(425_984);
+        assert_eq!(
+            path_line(&path, &live).as_deref(),
+            Some(
+                "Path: 8.2 Mbit/s, datagrams of up to 1472 bytes, RTT 20.0 ms, queue 1.0 ms, clock \
+                 offset -3.2 ms (give or take 0.5 ms), socket buffer 425 kB."
+            )
+        );
+    }
 }

@@ -39,6 +39,7 @@ impl NativeSession {
             destination: self.destination,
             queue_ms: Some(millis(self.delay.queueing())),
             rtt_ms: self.nack.rtt().map(millis),
+            frame_interval_ms: self.interval().map(millis),
             socket_buffer: Some(self.config.socket_buffer as u64).filter(|bytes| *bytes > 0),
             ..PathFigures::default()
         }];
