@@ -20,6 +20,7 @@ use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
 use framegram_media::{Decoder, Planes, Undecodable};
+use framegram_net::clock;
 
 use self::times::Times;
 use self::y4m::Y4mRecorder;
@@ -143,7 +144,7 @@ impl Recording {
         let mut decoder = Decoder::new()?;
         if format == Format::Y4m && (piped || is_fifo(path)) {
             // Its reader waits for each frame; nobody waits for those of a file.
-            let work = decoder.second_thread()?;
+            let work = decoder.second_thread(clock::now)?;
             threads.spawn_confined(Work::Decoding, "lower half", work)?;
         }
         Ok(Self {

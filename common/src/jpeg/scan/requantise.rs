@@ -221,7 +221,7 @@ impl Step {
             return level;
         }
         let value = u64::from(level.unsigned_abs()) * self.from + self.more;
-        let divided = (value * self.reciprocal >> FRACTION) as i32;
+        let divided = ((value * self.reciprocal) >> FRACTION) as i32;
         if level < 0 { -divided } else { divided }
     }
 }
