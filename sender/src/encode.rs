@@ -17,6 +17,7 @@ use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
 use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker, Work, requantise};
+use framegram_net::clock;
 
 use self::fit::{Fit, Try, Verdict};
 use self::timecode::TimecodeDrawer;
@@ -187,7 +188,7 @@ impl Encoder {
     /// # Errors
     /// If libjpeg-turbo cannot be initialized.
     pub fn second_thread(&mut self) -> Result<Work> {
-        Ok(self.compressor.second_thread()?)
+        Ok(self.compressor.second_thread(clock::now)?)
     }
 
     /// The limiter of these encoders.

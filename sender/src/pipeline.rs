@@ -153,6 +153,7 @@ impl Pipeline {
             captured: Arc::clone(&captured),
             counts: Arc::clone(&counts),
             stop: stop.clone(),
+            is_piped: matches!(options.source, Spec::Stdin),
             rate: options.fps,
             repeat: options.repeat,
             frames: options.frames.unwrap_or(u64::MAX),

@@ -18,6 +18,7 @@ use framegram_common::receiver::ReceivedFrame;
 use framegram_common::stats::TimecodeCounts;
 use framegram_lab::timecode::TimecodeMeter;
 use framegram_media::{Decoder, Planes, Reduction, Undecodable, Vetter, XrgbImage, vet};
+use framegram_net::clock;
 use framegram_window::fit;
 
 use crate::conceal::Concealer;
@@ -79,7 +80,7 @@ impl DecodingThread {
     /// # Errors
     /// If there is no memory for its decoder, or no thread.
     pub fn divide(&self, threads: &Threads) -> anyhow::Result<()> {
-        let work = self.run(|decoders| decoders.decoder.second_thread())?;
+        let work = self.run(|decoders| decoders.decoder.second_thread(clock::now))?;
         threads.spawn_confined(Work::Decoding, "lower half", work)?;
         Ok(())
     }

@@ -4,7 +4,7 @@ mod native;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::jpeg::halves;
@@ -49,6 +49,7 @@ pub struct Compressor {
 struct Second {
     helper: Helper<Job, Result<Buffer, CompressError>>,
     choice: Choice,
+    clock: fn() -> Duration,
     /// Memory for its next half.
     buffer: Buffer,
 }
@@ -82,12 +83,12 @@ impl Compressor {
     }
 
     /// Lets a second thread encode the lower half of large images with restart
-    /// markers, where that is measured to be faster; the JPEGs are the same. The
-    /// caller runs the work that is returned in that thread.
+    /// markers, where that is faster by `clock`; the JPEGs are the same. The caller
+    /// runs the work that is returned in that thread.
     ///
     /// # Errors
     /// When libjpeg-turbo has no memory.
-    pub fn second_thread(&mut self) -> Result<Work, CodecError> {
+    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<Work, CodecError> {
         let mut part = PartEncoder::new()?;
         let (helper, work) = Helper::new(move |mut job: Job| {
             let rows = job.rows;
@@ -98,6 +99,7 @@ impl Compressor {
         self.second = Some(Second {
             helper,
             choice: Choice::new("encodes"),
+            clock,
             buffer: Buffer::default(),
         });
         Ok(work)
@@ -129,7 +131,7 @@ impl Compressor {
         let mut buffer = self.buffers.take().unwrap_or_default();
         buffer.make_room(room(size, subsampling, self.tables.restart_interval));
         let two = { self.second.as_mut() }.is_some_and(|second| second.choice.next(size));
-        let begun = Instant::now();
+        let begun = self.second.as_ref().map(|second| (second.clock)());
         let halves = if two {
             self.halves(image, &mut buffer)
         } else {
@@ -140,10 +142,11 @@ impl Compressor {
             self.part.encode(image, 0..size.1, &self.tables, memory)
         };
         let encoded = halves.map_or_else(whole, Ok);
-        if let Some(second) = &mut self.second {
+        if let Some((second, begun)) = self.second.as_mut().zip(begun) {
+            let took = (second.clock)().saturating_sub(begun);
             match two && halves.is_none() {
                 true => second.choice.refuse(),
-                false => second.choice.record(two, begun.elapsed()),
+                false => second.choice.record(two, took),
             }
         }
         match encoded {

@@ -9,7 +9,7 @@
 mod colours;
 mod halves;
 
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use framegram_common::jpeg::{self, clean};
@@ -34,7 +34,7 @@ pub struct Decoder {
     most: usize,
     /// The first warning of libjpeg-turbo, until [`take_remark`](Self::take_remark).
     remark: Remark,
-    second: Option<Second>,
+    second: Option<Box<Second>>,
 }
 
 /// How much smaller than coded an image is decoded. This is cheaper than decoding it whole and
@@ -68,15 +68,14 @@ impl Decoder {
     }
 
     /// Lets a second thread decode the lower half of large JPEGs with restart
-    /// markers to [planes](Self::decode_planes), where that is measured to be
-    /// faster; the planes are the same. The caller runs the work that is returned in
-    /// that thread.
+    /// markers to [planes](Self::decode_planes), where that is faster by `clock`; the
+    /// planes are the same. The caller runs the work that is returned in that thread.
     ///
     /// # Errors
     /// When the second decoder's own memory cannot be had.
-    pub fn second_thread(&mut self) -> Result<Work, Undecodable> {
-        let (second, work) = Second::new()?;
-        self.second = Some(second);
+    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<Work, Undecodable> {
+        let (second, work) = Second::new(clock)?;
+        self.second = Some(Box::new(second));
         Ok(work)
     }
 
@@ -145,16 +144,17 @@ impl Decoder {
         let Some(mut second) = self.second.take() else {
             return self.decode_planes_alone(jpeg, planes);
         };
-        let begun = Instant::now();
+        let begun = (second.clock)();
         let two = second.is_next(jpeg);
         let is_done = two && self.decode_halves(jpeg, planes, &mut second);
         let decoded = match is_done {
             true => Ok(()),
             false => self.decode_planes_alone(jpeg, planes),
         };
+        let took = (second.clock)().saturating_sub(begun);
         match two && !is_done {
             true => second.choice.refuse(),
-            false => second.choice.record(two, begun.elapsed()),
+            false => second.choice.record(two, took),
         }
         self.second = Some(second);
         decoded

@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn jobs_are_done_in_the_thread_until_the_owner_is_gone() {
         let (helper, work) = Helper::new(|job: u32| (job + 1, thread::current().id()));
-        let thread = thread::spawn(work);
+        let thread = thread::Builder::new().spawn(work).unwrap();
         for job in 0..100 {
             helper.give(job);
             assert_eq!(helper.take(), Some((job + 1, thread.thread().id())));
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_thread_that_panics_or_never_starts_has_no_result() {
         let (helper, work) = Helper::new(|job: u32| assert_eq!(job, 0));
-        let thread = thread::spawn(work);
+        let thread = thread::Builder::new().spawn(work).unwrap();
         helper.give(0);
         assert_eq!(helper.take(), Some(()));
         helper.give(1);

@@ -1,6 +1,6 @@
 //! Encodes the chunks of a block as Reed-Solomon parity.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use reed_solomon_simd::ReedSolomonEncoder;
 
@@ -15,14 +15,15 @@ pub fn max_shards(chunks: usize) -> usize {
     (4 * chunks + 64).min(MAX_CHUNKS)
 }
 
-/// One or more consecutive frames with parity over all their chunks.
+/// One or more consecutive frames with parity over all their chunks. The parity is computed when
+/// the first packet of it is due, so the chunks do not wait for it.
 #[derive(Debug)]
 pub struct ParityBlock {
     number: u16,
     frames: Vec<Arc<ChunkedFrame>>,
     shards: usize,
     size: usize,
-    parity: Vec<u8>,
+    parity: OnceLock<Vec<u8>>,
 }
 
 impl ParityBlock {
@@ -39,27 +40,34 @@ impl ParityBlock {
         if chunks > MAX_CHUNKS || shards == 0 || shards > max_shards(chunks) {
             return None;
         }
-        let mut encoder = ReedSolomonEncoder::new(chunks, shards, size).ok()?;
-        let mut original = Vec::with_capacity(size);
-        for frame in frames {
-            for index in 0..frame.count() {
-                original.clear();
-                frame.chunk(index).encode_original(&mut original);
-                original.resize(size, 0);
-                encoder.add_original_shard(&original).ok()?;
-            }
-        }
-        let mut parity = Vec::with_capacity(shards * size);
-        for shard in encoder.encode().ok()?.recovery_iter() {
-            parity.extend_from_slice(shard);
-        }
+        ReedSolomonEncoder::supports(chunks, shards).then_some(())?;
         Some(Self {
             number,
             frames: frames.to_vec(),
             shards,
             size,
-            parity,
+            parity: OnceLock::new(),
         })
+    }
+
+    /// All shards, one after another; `None` if the code is not one that was checked.
+    fn encode(&self) -> Option<Vec<u8>> {
+        let chunks = self.frames.iter().map(|frame| frame.count()).sum();
+        let mut encoder = ReedSolomonEncoder::new(chunks, self.shards, self.size).ok()?;
+        let mut original = Vec::with_capacity(self.size);
+        for frame in &self.frames {
+            for index in 0..frame.count() {
+                original.clear();
+                frame.chunk(index).encode_original(&mut original);
+                original.resize(self.size, 0);
+                encoder.add_original_shard(&original).ok()?;
+            }
+        }
+        let mut parity = Vec::with_capacity(self.shards * self.size);
+        for shard in encoder.encode().ok()?.recovery_iter() {
+            parity.extend_from_slice(shard);
+        }
+        Some(parity)
     }
 
     /// Number of parity shards.
@@ -70,8 +78,15 @@ impl ParityBlock {
 
     /// Returns the packet with the parity shard at `index`, below
     /// [`ParityBlock::shards`].
+    ///
+    /// # Panics
+    /// If there is no such shard.
     #[must_use]
     pub fn packet(&self, index: usize) -> Parity<'_> {
+        let parity = self.parity.get_or_init(|| {
+            let parity = self.encode();
+            parity.expect("a new block is one that the code supports")
+        });
         Parity {
             block: self.number,
             first: self.frames[0].number().seq(),
@@ -82,7 +97,7 @@ impl ParityBlock {
                 .collect(),
             shards: self.shards as u16,
             index: index as u16,
-            shard: &self.parity[index * self.size..][..self.size],
+            shard: &parity[index * self.size..][..self.size],
         }
     }
 

@@ -73,13 +73,13 @@ pub fn join(frame: &mut [u8], len: usize, lower: &[u8]) -> Option<usize> {
     let upper = JpegHeader::parse(frame.get(..len)?).ok()?;
     let header = JpegHeader::parse(lower).ok()?;
     let count = upper.slice_count();
-    let full = u32::from(upper.height) % upper.mcu_size().1 == 0;
+    let full = u32::from(upper.height).is_multiple_of(upper.mcu_size().1);
     let whole = upper
         .mcu_count()
         .checked_rem(upper.restart_interval.into())?
         == 0;
     let same = (upper.width, upper.restart_interval) == (header.width, header.restart_interval);
-    (full && whole && same && count > 0).then_some(())?;
+    (full && whole && same && upper.has_slices()).then_some(())?;
 
     let end = len.checked_sub(END.len())?;
     (frame.get(end..len)? == END).then_some(())?;
@@ -161,7 +161,7 @@ mod tests {
                     prop_assert!(4 * row >= rows && 4 * (rows - row) >= rows && row < rows);
                 }
                 None if interval > 0 => {
-                    let begins = |row: &u32| (row * columns).is_multiple_of(u32::from(interval));
+                    let begins = |row: &u32| (row * columns).is_multiple_of(interval.into());
                     let near = rows.div_ceil(2).saturating_sub(rows / 8).max(1)..rows / 2 + rows / 8;
                     prop_assert_eq!(near.into_iter().find(begins), None);
                 }

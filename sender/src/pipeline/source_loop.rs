@@ -19,6 +19,8 @@ pub(super) struct SourceLoop {
     pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
     pub(super) counts: Arc<Counts>,
     pub(super) stop: Stop,
+    /// Whether its frames come from a pipe.
+    pub(super) is_piped: bool,
     pub(super) rate: Option<Rate>,
     pub(super) repeat: bool,
     pub(super) frames: u64,
@@ -30,7 +32,10 @@ impl SourceLoop {
     /// # Errors
     /// The error of the source.
     pub(super) fn run(&mut self) -> Result<()> {
-        let mut pacer = Pacer::new();
+        let mut pacer = match self.is_piped {
+            true => Pacer::of_pipe(),
+            false => Pacer::new(),
+        };
         let mut dropper = FrameDropper::new(self.rate, self.source.as_ref());
         let mut captured = 0;
         while captured < self.frames && !self.stop.is_stopped() {

@@ -6,6 +6,14 @@ use std::time::Duration;
 /// late frames helps nobody.
 const FORGIVEN: Duration = Duration::from_millis(500);
 
+/// By how much the schedule of a pipe may be moved forward, in total. What a program has written
+/// while this one started would otherwise delay all later frames. A pipe does not tell whether its
+/// frames are captured or read from a file: a file's first frames play twice as fast.
+const LEAD: Duration = Duration::from_millis(300);
+
+/// A frame of a pipe that waits moves the schedule forward by this part of its wait.
+const HASTE: u32 = 2;
+
 /// The longest plausible duration of a frame: a longer jump is a bad timestamp.
 const LONGEST_FRAME: Duration = Duration::from_secs(600);
 
@@ -13,6 +21,8 @@ const LONGEST_FRAME: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pacer {
     start: Option<Duration>,
+    /// By how much the schedule may still be moved forward.
+    lead: Duration,
 }
 
 impl Pacer {
@@ -20,6 +30,15 @@ impl Pacer {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same for frames from a pipe.
+    #[must_use]
+    pub fn of_pipe() -> Self {
+        Self {
+            lead: LEAD,
+            ..Self::default()
+        }
     }
 
     /// When a frame with `media_time` is due, at the time `now`. A time at or before `now` means at
@@ -31,7 +50,10 @@ impl Pacer {
             self.start = Some(now.saturating_sub(media_time));
             return now;
         }
-        due
+        let earlier = (due.saturating_sub(now) / HASTE).min(self.lead).min(start);
+        self.lead -= earlier;
+        self.start = Some(start - earlier);
+        due - earlier
     }
 }
 
@@ -111,6 +133,40 @@ mod tests {
         assert_eq!(pacer.due(40 * MS, now + 300 * MS), now + 40 * MS);
         assert_eq!(pacer.due(80 * MS, now + 2000 * MS), now + 2000 * MS);
         assert_eq!(pacer.due(120 * MS, now + 2000 * MS), now + 2040 * MS);
+    }
+
+    /// How late each frame of a pipe is sent, in milliseconds: frame `number` is written at the
+    /// time that `written` tells, and read from `begun` on.
+    fn delays(begun: Duration, written: impl Fn(u32) -> Duration) -> Vec<u128> {
+        let (mut pacer, mut now) = (Pacer::of_pipe(), begun);
+        let frames = 0..90;
+        let delays = frames.map(|number| {
+            let media_time = number * 33 * MS;
+            now = now.max(written(number));
+            now = now.max(pacer.due(media_time, now));
+            (now - written(number)).as_millis()
+        });
+        delays.collect()
+    }
+
+    #[test]
+    fn what_a_camera_wrote_before_the_start_delays_its_frames_for_less_than_a_second() {
+        for late in [0, 40, 150, 250] {
+            let begun = 1_000 * MS;
+            let delays = delays(begun, |number| begun + number * 33 * MS - late * MS);
+            assert_eq!(delays[0], u128::from(late));
+            assert!(delays[30..].iter().all(|delay| *delay <= 1), "{delays:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_in_a_pipe_gains_no_more_than_the_lead() {
+        let begun = 1_000 * MS;
+        let delays = delays(begun, |_| begun);
+        let sent = |frame: usize| delays[frame];
+        assert_eq!(sent(89), 89 * 33 - LEAD.as_millis());
+        assert!((45..90).all(|frame| sent(frame) - sent(frame - 1) == 33));
+        assert!((1..45).all(|frame| sent(frame) - sent(frame - 1) >= 16));
     }
 
     #[test]

@@ -18,8 +18,8 @@ fn a_wide_pipe_holds_more_without_a_reader() {
     // Would block in any other pipe.
     writer.write_all(&vec![1; PIPE_BYTES as usize]).unwrap();
     drop(writer);
-    let read = io::copy(&mut reader, &mut io::sink()).unwrap();
-    assert_eq!(read, PIPE_BYTES as u64);
+    let mut all = Vec::new();
+    assert_eq!(reader.read_to_end(&mut all).unwrap(), PIPE_BYTES as usize);
     widen(File::open("/dev/null").unwrap());
 }
 

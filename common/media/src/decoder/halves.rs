@@ -1,5 +1,7 @@
 //! The halves of a JPEG, decoded side by side to planes.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use framegram_common::jpeg::JpegHeader;
 use framegram_common::jpeg::halves::halve;
@@ -18,6 +20,7 @@ use crate::subsampling::Subsampling;
 pub(super) struct Second {
     helper: Helper<Half, Half>,
     pub(super) choice: Choice,
+    pub(super) clock: fn() -> Duration,
     /// Memory for the JPEGs of both halves.
     jpegs: [Vec<u8>; 2],
 }
@@ -32,7 +35,7 @@ struct Half {
 }
 
 impl Second {
-    pub(super) fn new() -> Result<(Self, Work), Undecodable> {
+    pub(super) fn new(clock: fn() -> Duration) -> Result<(Self, Work), Undecodable> {
         let mut inner = Decompressor::new(MAX_SCANS)?;
         let (helper, work) = Helper::new(move |mut half: Half| {
             half.decode(&mut inner);
@@ -46,6 +49,7 @@ impl Second {
         let second = Self {
             helper,
             choice: Choice::new("decodes"),
+            clock,
             jpegs: Default::default(),
         };
         Ok((second, work))
