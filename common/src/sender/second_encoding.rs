@@ -16,8 +16,8 @@ const ALONE: f64 = 3.0;
 /// in this many.
 const AGAIN: f64 = 2.0;
 
-/// How long viewers are thinned before they get the second encoding, and how long they keep it at
-/// least: longer than the rate of a new path takes to settle.
+/// How long viewers are thinned before they get the second encoding, and how long their paths carry
+/// enough of the first before they get that again: longer than the rate of a path takes to settle.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// A viewer that is slower than the fastest of those that share it by more than this factor gets
@@ -55,8 +55,9 @@ pub(super) struct Awaited {
 /// Who gets the second encoding.
 #[derive(Debug, Default)]
 pub(super) struct SecondEncoding {
-    /// The destinations that get it, and when they began to.
-    members: BTreeMap<usize, Duration>,
+    /// The destinations that get it, and since when their paths have carried enough of the first
+    /// encoding.
+    members: BTreeMap<usize, Option<Duration>>,
     /// Since when there have been viewers for it.
     wanted: Option<Duration>,
     /// Mean length of a frame of the first encoding in bytes.
@@ -117,8 +118,9 @@ impl SecondEncoding {
             let Some(seen) = all.iter().find(|seen| seen.destination == *member) else {
                 return false;
             };
-            let enough = needed / if is_alone { AGAIN } else { 1.0 };
-            now.saturating_sub(*since) < SETTLED || seen.rate < enough
+            let is_enough = seen.rate >= needed / if is_alone { AGAIN } else { 1.0 };
+            *since = is_enough.then(|| since.unwrap_or(now));
+            since.is_none_or(|since| now.saturating_sub(since) < SETTLED)
         });
         // Somebody must get the first encoding.
         if self.members.len() >= all.len() {
@@ -142,7 +144,7 @@ impl SecondEncoding {
         }
         if now.saturating_sub(*self.wanted.get_or_insert(now)) >= SETTLED {
             self.wanted = None;
-            let new = thinned.iter().map(|seen| (seen.destination, now));
+            let new = thinned.iter().map(|seen| (seen.destination, None));
             self.members.extend(new);
         }
     }
@@ -262,7 +264,8 @@ mod tests {
         let more = [seen(0, 9e6), seen(1, 0.5e6)];
         assert_eq!(play(&mut second, &more, 12, 16), vec![vec![1]; 4]);
         let enough = [seen(0, 9e6), seen(1, 0.6e6)];
-        assert!(play(&mut second, &enough, 16, 18).concat().is_empty());
+        assert_eq!(play(&mut second, &enough, 16, 18), vec![vec![1]; 2]);
+        assert!(play(&mut second, &enough, 18, 19).concat().is_empty());
     }
 
     #[test]
