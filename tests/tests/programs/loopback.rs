@@ -7,6 +7,7 @@ mod lossy;
 mod meeting;
 mod refusing;
 mod reports;
+mod scenes;
 mod strangers;
 mod timecode;
 mod tracing;
