@@ -102,11 +102,11 @@ pub struct Options {
 
     /// Whether the rate follows what the path to a viewer carries
     ///
-    /// auto: the viewer reports when packets arrive; the quality, then the size of
-    /// frames follows what the path carries, up to --bitrate. Each of several
+    /// auto: the viewer reports when packets arrive; where the path carries too
+    /// little, the quality, then the size of frames follows it. Each of several
     /// viewers gets as many frames as its own path carries. fixed: frames are not
     /// adapted. rtp, raw and TCP always use fixed.
-    #[arg(long, value_enum, value_name = "RATE", default_value_t = RateControl::Fixed, help_heading = ENCODING)]
+    #[arg(long, value_enum, value_name = "RATE", default_value_t = RateControl::Auto, help_heading = ENCODING)]
     pub rate: RateControl,
 
     /// Lowest JPEG quality before the size of frames is lowered, 1 to 100
@@ -208,8 +208,8 @@ pub struct Options {
     /// Send all datagrams of a frame at once
     ///
     /// By default they are spread over up to half of the frame interval, so that
-    /// they do not overflow a queue on the path; with --rate auto they leave at the
-    /// pace of the path.
+    /// they do not overflow a queue on the path. Where the viewer's reports show
+    /// what the path carries, they leave at that pace.
     #[arg(long, help_heading = TRANSPORT)]
     pub no_pace: bool,
 

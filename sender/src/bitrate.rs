@@ -29,6 +29,16 @@ const WORTHWHILE: f64 = 1.05;
 /// begun now fit already.
 const SHARP: f64 = 0.8;
 
+/// A frame that is more than this many times as long as it may be now was encoded before the path
+/// came to carry less.
+const OUTGROWN: usize = 2;
+
+/// Frames in a row that are left out at most: as many as are being encoded then.
+const MOST_OUTGROWN: u32 = 8;
+
+/// The longest interval at which a frame is left out for the next one.
+const SOON: Duration = Duration::from_millis(100);
+
 /// Frames per second of a source that does not say, initially and at most: a pipe that is read as
 /// fast as frames fit would make them ever smaller.
 const UNKNOWN_FPS: f64 = 60.0;
@@ -54,6 +64,8 @@ pub struct BitrateControl {
     target: usize,
     /// Whether the rate follows the path.
     follows: bool,
+    /// Frames in a row that were left out.
+    outgrown: u32,
 }
 
 impl BitrateControl {
@@ -73,6 +85,7 @@ impl BitrateControl {
             costs: VecDeque::from([(now, FIRST_COST + parity)]),
             target: 0,
             follows: false,
+            outgrown: 0,
         };
         control.target = control.fitting();
         control
@@ -95,6 +108,15 @@ impl BitrateControl {
     #[must_use]
     pub fn target(&self) -> usize {
         self.target.max(MIN_FRAME_BYTES)
+    }
+
+    /// Whether an encoded frame of this many bytes is left out: a newer one that fits comes soon.
+    pub fn outgrows(&mut self, bytes: usize) -> bool {
+        let comes_soon = self.interval.is_some_and(|interval| interval <= SOON);
+        let is_long = bytes > self.target() * OUTGROWN;
+        let outgrows = comes_soon && is_long && self.outgrown < MOST_OUTGROWN;
+        self.outgrown = if outgrows { self.outgrown + 1 } else { 0 };
+        outgrows
     }
 
     /// Whether even the shortest frames are too long for the rate.
@@ -268,6 +290,21 @@ mod tests {
         assert_eq!(control.target(), before);
         assert!(control.set_rate(RATE / 2));
         assert!(control.target() < before * 51 / 100);
+    }
+
+    #[test]
+    fn of_frames_that_were_encoded_for_a_faster_path_only_some_are_left_out() {
+        let new = |interval| BitrateControl::new(RATE, interval, Fec::Auto, Duration::ZERO);
+        let mut control = new(Some(FRAME));
+        let long = control.target() * 3;
+        assert!(!control.outgrows(control.target() * 2));
+        let left_out = (0..20).take_while(|_| control.outgrows(long)).count();
+        assert_eq!(left_out, MOST_OUTGROWN as usize);
+        // One that goes out begins the count again.
+        assert!(control.outgrows(long));
+        // The next one of a slow source, or of one that does not say, may be long in coming.
+        assert!(!new(None).outgrows(long));
+        assert!(!new(Some(SOON * 2)).outgrows(usize::MAX));
     }
 
     #[test]

@@ -266,6 +266,10 @@ impl<'a> TransmitLoop<'a> {
                 && let Some(frame) = pipeline.take()
             {
                 self.follow_bitrate(pipeline);
+                if self.is_outgrown(&frame) {
+                    self.sender.handle_replaced(1);
+                    continue;
+                }
                 self.send_frame(frame);
                 self.transmit(pipeline, &mut out);
             }

@@ -55,6 +55,20 @@ fn common_flags_have_the_usual_letters() {
 }
 
 #[test]
+fn follows_the_path_by_default_where_viewers_report() {
+    let adapts = |line: &str| parse(line).unwrap().adapts();
+    assert!(adapts("pattern a:1") && adapts("pattern a:1 -b 8M"));
+    for fixed in [
+        "--rate fixed",
+        "--wire rtp",
+        "--wire raw",
+        "--transport tcp",
+    ] {
+        assert!(!adapts(&format!("pattern a:1 {fixed}")), "{fixed}");
+    }
+}
+
+#[test]
 fn protects_against_loss_in_every_way_by_default() {
     let options = parse("pattern a:1").unwrap();
     assert_eq!(options.repair(), (Fec::Auto, true));

@@ -5,7 +5,7 @@ use framegram_net::clock;
 
 use super::TransmitLoop;
 use crate::bitrate::BitrateControl;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{EncodedFrame, Pipeline};
 
 impl TransmitLoop<'_> {
     /// Upper bound on the bytes of the next frame, if a bit rate sets it.
@@ -40,5 +40,12 @@ impl TransmitLoop<'_> {
             pipeline.set_frame_bytes(bitrate.target());
         }
         self.follow_second(pipeline, now);
+    }
+
+    /// Whether a frame is left out for the next one, since its path came to carry less.
+    pub(super) fn is_outgrown(&mut self, frame: &EncodedFrame) -> bool {
+        let len = frame.encoded.as_ref().map_or(0, |it| it.jpeg.len());
+        let limit = self.bitrate.as_mut().filter(|_| self.is_limited);
+        limit.is_some_and(|limit| limit.outgrows(len))
     }
 }

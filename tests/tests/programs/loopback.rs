@@ -8,6 +8,7 @@ mod meeting;
 mod paths;
 mod refusing;
 mod reports;
+mod scenes;
 mod strangers;
 mod timecode;
 mod tracing;
