@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_net::clock;
+use framegram_tests::frame_table::{Row, rows};
 use framegram_tests::hosts::{Hosts, INTERFACE, VIEWER_IPS};
 use framegram_tests::measure::print_table;
 use framegram_tests::networks::Segment;
@@ -252,26 +253,10 @@ fn figures(
 ) -> Result<Vec<String>> {
     let measured = &played.measured;
     let rate = measured.rate(from, to) / MBIT;
-    let table = String::from_utf8(played.viewer.file("frames.csv"))?;
-    let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
-    let head = rows.next().context("no head")?;
-    let column = |name| {
-        let at = head.iter().position(|it| *it == name);
-        at.with_context(|| format!("no {name}"))
-    };
-    let (captured, outcome) = (column("captured_s")?, column("outcome")?);
-    let (chunks, lost, delay) = (
-        column("chunks")?,
-        column("chunks_lost")?,
-        column("delay_ms")?,
-    );
-    let number = |row: &[&str], at: usize| row[at].parse::<f64>().unwrap_or(0.0);
-    let within =
-        |row: &Vec<&str>| (from.as_secs_f64()..to.as_secs_f64()).contains(&number(row, captured));
-    let rows: Vec<_> = rows.filter(within).collect();
-    let sum = |at| rows.iter().map(|row| number(row, at)).sum::<f64>();
-    let complete = rows.iter().filter(|row| row[outcome].starts_with("intact"));
-    let mut delays: Vec<_> = rows.iter().map(|row| number(row, delay)).collect();
+    let rows = rows(&played.viewer, from, to);
+    let sum = |of: fn(&Row) -> u64| rows.iter().map(of).sum::<u64>() as f64;
+    let complete = rows.iter().filter(|row| row.is_intact);
+    let mut delays: Vec<_> = rows.iter().map(|row| row.delay_ms).collect();
     delays.sort_by(f64::total_cmp);
     let p95 = delays.len().saturating_sub(1) * 95 / 100;
     let used = mbit.map(|mbit| format!("{:.0} %", 100.0 * rate / f64::from(mbit)));
@@ -279,7 +264,10 @@ fn figures(
         used.unwrap_or_else(|| format!("{rate:.1} Mbit/s")),
         format!("{:.1}", measured.queue(0.50, from, to)),
         format!("{:.1}", measured.queue(0.95, from, to)),
-        format!("{:.2} %", 100.0 * sum(lost) / sum(chunks).max(1.0)),
+        format!(
+            "{:.2} %",
+            100.0 * sum(|row| row.lost) / sum(|row| row.chunks).max(1.0)
+        ),
         format!("{} of {}", complete.count(), rows.len()),
         format!("{:.0}", delays.get(p95).copied().unwrap_or(f64::NAN)),
     ])

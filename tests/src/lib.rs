@@ -16,6 +16,7 @@ pub mod concealment;
 pub mod congestion;
 pub mod counting;
 pub mod flood;
+pub mod frame_table;
 pub mod hosts;
 pub mod measure;
 pub mod measuring;
