@@ -16,7 +16,7 @@ use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
-use framegram_media::{Compressor, Decoder, Image, Scaler, TableMaker, Work, requantise};
+use framegram_media::{Compressor, Decoder, HalfWork, Image, Scaler, TableMaker, requantise};
 use framegram_net::clock;
 
 use self::fit::{Fit, Try, Verdict};
@@ -187,7 +187,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If libjpeg-turbo cannot be initialized.
-    pub fn second_thread(&mut self) -> Result<Work> {
+    pub fn second_thread(&mut self) -> Result<HalfWork> {
         Ok(self.compressor.second_thread(clock::now)?)
     }
 

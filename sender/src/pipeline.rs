@@ -18,7 +18,7 @@ use framegram_net::{Waker, clock};
 use log::info;
 
 pub(crate) use self::second::SecondFrame;
-use self::second::{Second, SecondEncoder};
+use self::second::{SecondEncoder, SecondPipeline};
 use self::source_loop::SourceLoop;
 use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
@@ -56,7 +56,7 @@ pub(crate) struct Pipeline {
     captured: Arc<FrameSlot<CapturedFrame>>,
     encoded: Arc<Ordered<EncodedFrame>>,
     /// Set if viewers may need a second encoding.
-    second: Option<Second>,
+    second: Option<SecondPipeline>,
     counts: Arc<Counts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
@@ -123,7 +123,7 @@ impl Pipeline {
                 first_frame_bytes: Some(MAX_FRAME_BYTES),
                 ..settings
             };
-            let (second, each) = Second::new(settings, encoders)?;
+            let (second, each) = SecondPipeline::new(settings, encoders)?;
             (Some(second), each)
         } else {
             (None, Vec::new())
@@ -193,12 +193,12 @@ impl Pipeline {
 
     /// The second encoding of the next frame that was taken, if it is ready.
     pub(crate) fn take_second(&self) -> Option<SecondFrame> {
-        self.second.as_ref().and_then(Second::take)
+        self.second.as_ref().and_then(SecondPipeline::take)
     }
 
     /// Whether all frames were taken and no more come.
     pub(crate) fn is_finished(&self) -> bool {
-        self.encoded.is_finished() && self.second.as_ref().is_none_or(Second::is_finished)
+        self.encoded.is_finished() && self.second.as_ref().is_none_or(SecondPipeline::is_finished)
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -228,7 +228,7 @@ impl Pipeline {
         if self.raw {
             self.limiter.lower(bytes);
         }
-        let second = self.second.as_ref().and_then(Second::restart);
+        let second = self.second.as_ref().and_then(SecondPipeline::restart);
         for restart in self.restart.iter().chain(second) {
             restart
                 .lock()

@@ -14,7 +14,7 @@ use self::native::{
 };
 use crate::choice::Choice;
 use crate::error::CodecError;
-use crate::helper::{Helper, Work};
+use crate::helper::{HalfWork, Helper};
 use crate::huffman::HuffmanTables;
 use crate::image::{Image, Pixels};
 use crate::pool::Pool;
@@ -42,12 +42,12 @@ pub struct Compressor {
     /// The quality and subsampling that the steps in `tables` are for.
     steps_of: Option<(u8, Subsampling)>,
     buffers: Pool<Buffer>,
-    second: Option<Second>,
+    second: Option<HalfEncoder>,
 }
 
 /// The thread that encodes the lower half of large images.
-struct Second {
-    helper: Helper<Job, Result<Buffer, CompressError>>,
+struct HalfEncoder {
+    helper: Helper<HalfJob, Result<Buffer, CompressError>>,
     choice: Choice,
     clock: fn() -> Duration,
     /// Memory for its next half.
@@ -55,7 +55,7 @@ struct Second {
 }
 
 /// PlaneRows of an image to be encoded.
-struct Job {
+struct HalfJob {
     image: Image,
     rows: Range<usize>,
     tables: CodingTables,
@@ -88,15 +88,15 @@ impl Compressor {
     ///
     /// # Errors
     /// When libjpeg-turbo has no memory.
-    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<Work, CodecError> {
+    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<HalfWork, CodecError> {
         let mut part = PartEncoder::new()?;
-        let (helper, work) = Helper::new(move |mut job: Job| {
+        let (helper, work) = Helper::new(move |mut job: HalfJob| {
             let rows = job.rows;
             let len = part.encode(&job.image, rows, &job.tables, &mut job.buffer.memory)?;
             job.buffer.len = len;
             Ok(job.buffer)
         });
-        self.second = Some(Second {
+        self.second = Some(HalfEncoder {
             helper,
             choice: Choice::new("encodes"),
             clock,
@@ -175,7 +175,7 @@ impl Compressor {
         let middle = halves::middle_row(grid, interval)? as usize * down;
         let mut lower = std::mem::take(&mut second.buffer);
         lower.make_room(room((width, height - middle), subsampling, interval));
-        second.helper.give(Job {
+        second.helper.give(HalfJob {
             image: image.clone(),
             rows: middle..height,
             tables: self.tables.clone(),

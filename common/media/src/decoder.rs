@@ -15,9 +15,9 @@ use bytes::Bytes;
 use framegram_common::jpeg::{self, clean};
 use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
-use self::halves::Second;
+use self::halves::HalfDecoder;
 use crate::error::{CodecError, Undecodable};
-use crate::helper::Work;
+use crate::helper::HalfWork;
 use crate::image::Image;
 use crate::libjpeg::{Decompressor, ImageHeader, Remark, plane_sizes};
 use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
@@ -34,7 +34,7 @@ pub struct Decoder {
     most: usize,
     /// The first warning of libjpeg-turbo, until [`take_remark`](Self::take_remark).
     remark: Remark,
-    second: Option<Box<Second>>,
+    second: Option<Box<HalfDecoder>>,
 }
 
 /// How much smaller than coded an image is decoded. This is cheaper than decoding it whole and
@@ -73,8 +73,8 @@ impl Decoder {
     ///
     /// # Errors
     /// When the second decoder's own memory cannot be had.
-    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<Work, Undecodable> {
-        let (second, work) = Second::new(clock)?;
+    pub fn second_thread(&mut self, clock: fn() -> Duration) -> Result<HalfWork, Undecodable> {
+        let (second, work) = HalfDecoder::new(clock)?;
         self.second = Some(Box::new(second));
         Ok(work)
     }
@@ -168,7 +168,12 @@ impl Decoder {
     }
 
     /// Whether both halves were decoded without a remark.
-    fn decode_halves(&mut self, jpeg: &[u8], planes: &mut Planes, second: &mut Second) -> bool {
+    fn decode_halves(
+        &mut self,
+        jpeg: &[u8],
+        planes: &mut Planes,
+        second: &mut HalfDecoder,
+    ) -> bool {
         let Ok((header, None)) = self.header(jpeg) else {
             return false;
         };

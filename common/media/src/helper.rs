@@ -3,17 +3,17 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The work of a thread, which ends when the owner of the helper is gone.
-pub type Work = Box<dyn FnOnce() + Send>;
+pub type HalfWork = Box<dyn FnOnce() + Send>;
 
 /// Hands jobs to the thread, one at a time.
 pub(crate) struct Helper<J, R>(Arc<Desk<J, R>>);
 
 struct Desk<J, R> {
-    state: Mutex<State<J, R>>,
+    state: Mutex<DeskState<J, R>>,
     changed: Condvar,
 }
 
-enum State<J, R> {
+enum DeskState<J, R> {
     Idle,
     Waiting(J),
     Working,
@@ -24,16 +24,16 @@ enum State<J, R> {
 
 impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
     /// A helper, and what its thread runs.
-    pub(crate) fn new(mut work: impl FnMut(J) -> R + Send + 'static) -> (Self, Work) {
+    pub(crate) fn new(mut work: impl FnMut(J) -> R + Send + 'static) -> (Self, HalfWork) {
         let desk = Arc::new(Desk {
-            state: Mutex::new(State::Idle),
+            state: Mutex::new(DeskState::Idle),
             changed: Condvar::new(),
         });
         let worker = Worker(Arc::clone(&desk));
         let run = move || {
             while let Some(job) = worker.next() {
                 let result = work(job);
-                worker.0.set(State::Done(result));
+                worker.0.set(DeskState::Done(result));
             }
         };
         (Self(desk), Box::new(run))
@@ -41,20 +41,20 @@ impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
 
     /// Hands over a job whose result is then [taken](Self::take).
     pub(crate) fn give(&self, job: J) {
-        self.0.set(State::Waiting(job));
+        self.0.set(DeskState::Waiting(job));
     }
 
     /// Waits for the result; `None` if the thread is gone.
     pub(crate) fn take(&self) -> Option<R> {
         let mut state = self.0.lock();
         loop {
-            match std::mem::replace(&mut *state, State::Idle) {
-                State::Done(result) => return Some(result),
-                State::Over => {
-                    *state = State::Over;
+            match std::mem::replace(&mut *state, DeskState::Idle) {
+                DeskState::Done(result) => return Some(result),
+                DeskState::Over => {
+                    *state = DeskState::Over;
                     return None;
                 }
-                State::Idle => return None,
+                DeskState::Idle => return None,
                 other => *state = other,
             }
             let waited = self.0.changed.wait(state);
@@ -65,7 +65,7 @@ impl<J: Send + 'static, R: Send + 'static> Helper<J, R> {
 
 impl<J, R> Drop for Helper<J, R> {
     fn drop(&mut self) {
-        self.0.set(State::Over);
+        self.0.set(DeskState::Over);
     }
 }
 
@@ -77,10 +77,10 @@ impl<J, R> Worker<J, R> {
     fn next(&self) -> Option<J> {
         let mut state = self.0.lock();
         loop {
-            match std::mem::replace(&mut *state, State::Working) {
-                State::Waiting(job) => return Some(job),
-                State::Over => {
-                    *state = State::Over;
+            match std::mem::replace(&mut *state, DeskState::Working) {
+                DeskState::Waiting(job) => return Some(job),
+                DeskState::Over => {
+                    *state = DeskState::Over;
                     return None;
                 }
                 other => *state = other,
@@ -94,22 +94,22 @@ impl<J, R> Worker<J, R> {
 impl<J, R> Drop for Worker<J, R> {
     fn drop(&mut self) {
         // Also after a panic, and where no thread was started.
-        self.0.set(State::Over);
+        self.0.set(DeskState::Over);
     }
 }
 
 impl<J, R> Desk<J, R> {
     /// Goes on to a state, unless it is over.
-    fn set(&self, next: State<J, R>) {
+    fn set(&self, next: DeskState<J, R>) {
         let mut state = self.lock();
-        if !matches!(*state, State::Over) {
+        if !matches!(*state, DeskState::Over) {
             *state = next;
         }
         drop(state);
         self.changed.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<J, R>> {
+    fn lock(&self) -> MutexGuard<'_, DeskState<J, R>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -24,7 +24,7 @@ pub mod y4m;
 pub use self::compressor::Compressor;
 pub use self::decoder::{Decoder, Reduction};
 pub use self::error::{CodecError, ImageError, Undecodable};
-pub use self::helper::Work;
+pub use self::helper::HalfWork;
 pub use self::huffman::{HuffmanTables, TableMaker};
 pub use self::image::{Image, Pixels, Turn};
 pub use self::planes::{Plane, Planes};

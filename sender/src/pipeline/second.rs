@@ -23,7 +23,7 @@ pub(crate) struct SecondFrame {
 }
 
 /// What the encoder threads and the transmit loop share.
-pub(super) struct Second {
+pub(super) struct SecondPipeline {
     frames: Arc<Ordered<Option<SecondFrame>>>,
     limiter: Limiter,
     restart: Option<Arc<Mutex<Restart>>>,
@@ -40,7 +40,7 @@ pub(super) struct SecondEncoder {
     is_wanted: Arc<AtomicBool>,
 }
 
-impl Second {
+impl SecondPipeline {
     /// For this many encoder threads; returns what each of them needs.
     ///
     /// # Errors

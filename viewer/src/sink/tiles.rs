@@ -16,7 +16,7 @@ use super::wall::{self, Tile, Wall};
 use super::{Flow, Settled, Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 use crate::shared::TileNews;
-use decoding::{Decoding, Job};
+use decoding::{Decoding, TileJob};
 
 /// The tiles. Frames are decoded outside the main thread.
 pub(crate) struct Tiles {
@@ -89,7 +89,7 @@ impl Tiles {
         };
         state.decoded = Some(frame.id);
         let is_slow = now < state.slow_until || decoding::looks_slow(&frame.jpeg);
-        let job = Job {
+        let job = TileJob {
             tile,
             frame,
             before: state.last.clone(),

@@ -10,14 +10,14 @@ use turbojpeg::ScalingFactor;
 use super::is_plain;
 use crate::choice::Choice;
 use crate::error::Undecodable;
-use crate::helper::{Helper, Work};
+use crate::helper::{HalfWork, Helper};
 use crate::libjpeg::{Decompressor, ImageHeader, plane_sizes};
 use crate::limits::MAX_SCANS;
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
 
 /// The thread that decodes lower halves.
-pub(super) struct Second {
+pub(super) struct HalfDecoder {
     helper: Helper<Half, Half>,
     pub(super) choice: Choice,
     pub(super) clock: fn() -> Duration,
@@ -34,8 +34,8 @@ struct Half {
     is_done: bool,
 }
 
-impl Second {
-    pub(super) fn new(clock: fn() -> Duration) -> Result<(Self, Work), Undecodable> {
+impl HalfDecoder {
+    pub(super) fn new(clock: fn() -> Duration) -> Result<(Self, HalfWork), Undecodable> {
         let mut inner = Decompressor::new(MAX_SCANS)?;
         let (helper, work) = Helper::new(move |mut half: Half| {
             half.decode(&mut inner);

@@ -5,7 +5,7 @@
 
 use super::bits::BitReader;
 use super::tables::{Codes, ScanTables};
-use super::writer::{Writer, code_words};
+use super::writer::{ScanWriter, code_words};
 use crate::jpeg::huffman::HuffmanTable;
 use crate::jpeg::markers::{
     DHT, DQT, DRI, EOI, Markers, SOF0, SOI, SOS, is_start_of_frame, restart_marker,
@@ -42,7 +42,7 @@ pub struct Recoding<'a> {
 pub fn requantise(jpeg: &[u8], recoding: &Recoding<'_>) -> Option<Vec<u8>> {
     let header = JpegHeader::parse(jpeg).ok()?;
     let tables = tables_of(jpeg)?;
-    let steps = Steps::new(&header, &tables, recoding)?;
+    let steps = RequantisedSteps::new(&header, &tables, recoding)?;
     let words = recoding.huffman.each_ref().map(code_words);
     let [Some(dc), Some(ac), Some(chroma_dc), Some(chroma_ac)] = &words else {
         return None;
@@ -55,7 +55,7 @@ pub fn requantise(jpeg: &[u8], recoding: &Recoding<'_>) -> Option<Vec<u8>> {
         } else {
             (chroma_dc, chroma_ac)
         };
-        let block = Block {
+        let block = RequantisedBlock {
             component: number,
             dc: tables.dc(component.dc_table)?,
             ac: tables.ac(component.ac_table)?,
@@ -66,7 +66,7 @@ pub fn requantise(jpeg: &[u8], recoding: &Recoding<'_>) -> Option<Vec<u8>> {
         unit.extend(std::iter::repeat_n(block, blocks(&header, component)));
     }
 
-    let mut writer = Writer::new(write_header(jpeg, &header, &steps.written, recoding)?);
+    let mut writer = ScanWriter::new(write_header(jpeg, &header, &steps.written, recoding)?);
     let mut bits = BitReader::new(jpeg, header.len);
     let (mut before, mut means) = ([0; 3], [0; 3]);
     let interval = u32::from(header.restart_interval);
@@ -126,20 +126,20 @@ fn tables_of(jpeg: &[u8]) -> Option<ScanTables> {
 
 /// A block of a unit, how it is read, and how it is written.
 #[derive(Clone, Copy)]
-struct Block<'a> {
+struct RequantisedBlock<'a> {
     component: usize,
     dc: &'a Codes,
     ac: &'a Codes,
-    steps: &'a [Step; 64],
+    steps: &'a [CoefficientStep; 64],
     dc_words: &'a [(u16, u8); 256],
     ac_words: &'a [(u16, u8); 256],
 }
 
-impl Block<'_> {
+impl RequantisedBlock<'_> {
     fn recode(
         &self,
         bits: &mut BitReader<'_>,
-        writer: &mut Writer,
+        writer: &mut ScanWriter,
         before: &mut [i32; 3],
         means: &mut [i32; 3],
     ) -> Option<()> {
@@ -189,7 +189,7 @@ impl Block<'_> {
 
 /// From the step of a coefficient to a longer one.
 #[derive(Clone, Copy, Default)]
-struct Step {
+struct CoefficientStep {
     /// The step of the JPEG, times 8; 0 if nothing changes.
     from: u64,
     /// What is added before rounding down, of the longer step times 8.
@@ -197,7 +197,7 @@ struct Step {
     reciprocal: u64,
 }
 
-impl Step {
+impl CoefficientStep {
     /// `rounding` as in [`Recoding`]; `None` for the mean, which is rounded to the nearest. Halves
     /// are rounded towards 0.
     fn new(from: u16, to: u16, rounding: Option<u32>) -> Self {
@@ -227,13 +227,13 @@ impl Step {
 }
 
 /// The steps of each component, in scan order.
-struct Steps {
-    of: Vec<[Step; 64]>,
+struct RequantisedSteps {
+    of: Vec<[CoefficientStep; 64]>,
     /// What is written of them: luma's, then chroma's.
     written: Vec<[u8; 64]>,
 }
 
-impl Steps {
+impl RequantisedSteps {
     /// `None` if the components are not those of luma and chroma, or the tables are missing.
     fn new(header: &JpegHeader, tables: &ScanTables, recoding: &Recoding<'_>) -> Option<Self> {
         let count = header.components.len();
@@ -262,7 +262,7 @@ impl Steps {
             let to = &written[number.min(1)];
             std::array::from_fn(|at| {
                 let rounding = (at > 0).then_some(recoding.rounding);
-                Step::new(own[at].into(), to[at].into(), rounding)
+                CoefficientStep::new(own[at].into(), to[at].into(), rounding)
             })
         });
         let of = of.collect();

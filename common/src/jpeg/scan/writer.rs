@@ -22,14 +22,14 @@ pub(super) fn code_words(table: &HuffmanTable<'_>) -> Option<CodeWords> {
 }
 
 /// Appends bits to bytes, the first of them highest.
-pub(super) struct Writer {
+pub(super) struct ScanWriter {
     bytes: Vec<u8>,
     /// Bits that do not fill 32 yet, right-aligned, and their number.
     held: u64,
     count: u32,
 }
 
-impl Writer {
+impl ScanWriter {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self {
             bytes,

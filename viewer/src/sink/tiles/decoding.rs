@@ -21,7 +21,7 @@ use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage, vet};
 use crate::decoding::decode_for;
 
 /// A frame to be decoded.
-pub(super) struct Job {
+pub(super) struct TileJob {
     pub(super) tile: usize,
     pub(super) frame: ReceivedFrame,
     /// The previously shown frame, to fill holes from.
@@ -59,8 +59,8 @@ struct Queue {
 
 #[derive(Default)]
 struct Jobs {
-    quick: VecDeque<Job>,
-    slow: VecDeque<Job>,
+    quick: VecDeque<TileJob>,
+    slow: VecDeque<TileJob>,
     over: bool,
 }
 
@@ -78,7 +78,7 @@ impl Decoding {
         })
     }
 
-    fn with<W: FnMut(Job) -> Done + Send + 'static>(
+    fn with<W: FnMut(TileJob) -> Done + Send + 'static>(
         threads: &Threads,
         decoders: usize,
         worker: impl Fn() -> Result<W>,
@@ -100,7 +100,7 @@ impl Decoding {
 
     /// Queues a frame after those of other senders. If it `is_slow`, the decoder reserved for quick
     /// frames does not take it.
-    pub(super) fn put(&self, job: Job, is_slow: bool) {
+    pub(super) fn put(&self, job: TileJob, is_slow: bool) {
         let mut jobs = self.queue.lock();
         let line = if is_slow {
             &mut jobs.slow
@@ -132,7 +132,7 @@ impl Drop for Decoding {
 
 impl Queue {
     /// Waits for a frame; `None` when there are no more.
-    fn take(&self, takes_slow: bool) -> Option<Job> {
+    fn take(&self, takes_slow: bool) -> Option<TileJob> {
         let mut jobs = self.lock();
         loop {
             if jobs.over {
@@ -161,9 +161,9 @@ pub(super) fn looks_slow(jpeg: &[u8]) -> bool {
     pixels * jpeg::scan_count(jpeg) > QUICK_PIXELS
 }
 
-fn decode(decoder: &mut Decoder, job: Job) -> Done {
+fn decode(decoder: &mut Decoder, job: TileJob) -> Done {
     let begun = Instant::now();
-    let Job {
+    let TileJob {
         tile,
         frame,
         before,
@@ -217,8 +217,8 @@ mod tests {
     /// The longest that a decoder may take on a busy machine.
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    fn job(tile: usize, number: u64, jpeg: &[u8]) -> Job {
-        Job {
+    fn job(tile: usize, number: u64, jpeg: &[u8]) -> TileJob {
+        TileJob {
             tile,
             frame: frame(number, jpeg),
             before: None,
@@ -235,7 +235,7 @@ mod tests {
         let decoding = Decoding::with(&threads, decoders, || {
             let held = Arc::clone(&held);
             let mut decoder = Decoder::new()?;
-            Ok(move |job: Job| {
+            Ok(move |job: TileJob| {
                 if job.tile == 0 {
                     let _ = held.lock().unwrap().recv();
                 }
