@@ -12,7 +12,7 @@ use crate::wire::native::{ArrivalReport, Channel};
 const SILENCE: Duration = Duration::from_secs(5);
 
 /// Upper bound on the rate without a bit rate limit, in bytes per second: ten gigabits.
-const MOST: f64 = 1.25e9;
+pub(super) const MOST: f64 = 1.25e9;
 
 /// What is known of the path to one destination.
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::path_rate::MOST;
 use crate::seq::FrameNumber;
 
 /// Viewers that are sent one frame in this many, or fewer, count as thinned.
@@ -37,7 +38,7 @@ const MAX_AWAITED: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Receives {
     pub(super) destination: usize,
-    /// Bytes per second that its path carries.
+    /// Bytes per second that its path carries; infinite if nothing is known to limit it.
     pub(super) rate: f64,
     /// How many frames there are for each one that it is sent.
     pub(super) distance: f64,
@@ -150,13 +151,16 @@ impl SecondEncoding {
     }
 
     /// The rate to make it for: that of the slowest of its viewers, unless it is much slower than the
-    /// fastest; and the slowest one.
+    /// fastest with a limit; and the slowest one.
     pub(super) fn rate(&self, all: &[Receives]) -> Option<Receives> {
         let members = || all.iter().filter(|seen| self.includes(seen.destination));
         let slowest = members().min_by(|a, b| a.rate.total_cmp(&b.rate))?;
-        let fastest = members().map(|seen| seen.rate).fold(0.0, f64::max);
+        let limits = members()
+            .map(|seen| seen.rate)
+            .filter(|rate| rate.is_finite());
+        let fastest = limits.fold(0.0, f64::max);
         Some(Receives {
-            rate: slowest.rate.max(fastest / SLOWER),
+            rate: slowest.rate.max(fastest / SLOWER).min(MOST),
             ..*slowest
         })
     }
@@ -276,6 +280,19 @@ mod tests {
             let all = if at % 2 == 0 { &slow } else { &fast };
             assert!(play(&mut second, all, at, at + 1).concat().is_empty());
         }
+    }
+
+    #[test]
+    fn a_path_without_a_limit_counts_as_one_that_carries_the_first_encoding() {
+        let mut second = started();
+        let open = |destination| seen(destination, f64::INFINITY);
+        let all = [open(0), seen(1, 0.3e6)];
+        assert_eq!(play(&mut second, &all, 0, 3).concat(), [1]);
+        assert_eq!(second.rate(&all).unwrap().rate, 0.3e6);
+        // The path of a viewer that has started again is open at first.
+        let all = [open(0), open(1)];
+        assert_eq!(second.rate(&all).unwrap().rate, MOST);
+        assert_eq!(play(&mut second, &all, 3, 6), [vec![1], vec![1], vec![]]);
     }
 
     #[test]

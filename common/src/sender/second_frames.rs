@@ -139,7 +139,7 @@ impl Sender {
         }
     }
 
-    /// What the open destinations with a known rate get.
+    /// What the open destinations whose viewer has reported get.
     fn receive(&self, now: Duration) -> Vec<Receives> {
         let Protocol::Native(native) = &self.protocol else {
             return Vec::new();
@@ -147,9 +147,10 @@ impl Sender {
         let open = self.destinations.iter().enumerate();
         let open = open.filter(|(_, to)| to.is_open());
         let known = open.filter_map(|(destination, to)| {
+            let path = to.path.as_ref().filter(|path| path.is_known())?;
             Some(Receives {
                 destination,
-                rate: to.path.as_ref()?.rate(now)?,
+                rate: path.rate(now).unwrap_or(f64::INFINITY),
                 distance: native.distance(destination),
             })
         });
