@@ -140,18 +140,12 @@ impl<'a> Pair<'a> {
             kill_at: None,
             resting: None,
             receiver: None,
-            socket: Socket::new(
-                scenario
-                    .stalls
-                    .iter()
-                    .map(|s| START + s.start..START + s.end)
-                    .collect(),
-                scenario.buffer,
-            ),
+            socket: Socket::new(since_start(&scenario.stalls), scenario.buffer),
             forward: Link::new(scenario.forward.clone()),
             backward: Link::new(scenario.backward.clone()),
             returned: VecDeque::new(),
-            sending: Turns::new(scenario.waits.sender, scenario.forward.seed),
+            sending: Turns::new(scenario.waits.sender, scenario.forward.seed)
+                .with_stops(since_start(&scenario.stops)),
             passing: Turns::new(scenario.waits.path, !scenario.forward.seed),
             viewing: Turns::new(scenario.waits.viewer, scenario.backward.seed),
             events: Vec::new(),
@@ -421,11 +415,12 @@ impl<'a> Pair<'a> {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
-        let stalled = self.socket.stalled_until(self.now);
+        let now = self.now;
+        let stalled = self.socket.stalled_until(now);
         [
-            self.sending.next(self.sender_due()),
-            stalled.or(self.viewing.next(self.viewer_due())),
-            self.passing.next(self.path_due()),
+            self.sending.next(self.sender_due(), now),
+            stalled.or(self.viewing.next(self.viewer_due(), now)),
+            self.passing.next(self.path_due(), now),
         ]
         .into_iter()
         .flatten()
@@ -483,6 +478,12 @@ fn transmitter(scenario: &Scenario, stream: u64, now: Duration) -> Sender {
         sender.search_path_mtu(0, ceiling, now);
     }
     sender
+}
+
+/// Times of the virtual clock.
+fn since_start(periods: &[Range<Duration>]) -> Vec<Range<Duration>> {
+    let periods = periods.iter();
+    periods.map(|it| START + it.start..START + it.end).collect()
 }
 
 /// The sender's address in this life.

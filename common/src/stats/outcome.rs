@@ -39,7 +39,7 @@ pub enum Outcome {
     TailUnknown,
     /// Not settled when the viewer stopped.
     Open,
-    /// Replaced by a newer frame before encoding. It never had a number.
+    /// Left out by the sender for a newer frame. It never had a number.
     Replaced,
 }
 
@@ -192,8 +192,9 @@ pub const OUTCOMES: [OutcomeInfo; 16] = [
         letter: '~',
         legend: "replaced at the source",
         is_loss: false,
-        explanation: "A newer frame replaced it before encoding. A sender that waits for \
-                      viewers replaces every frame while nobody watches.",
+        explanation: "The sender left it out for a newer frame: before encoding, or because \
+                      its path came to carry less. A sender that waits for viewers leaves out \
+                      every frame while nobody watches.",
     },
 ];
 

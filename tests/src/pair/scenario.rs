@@ -41,7 +41,9 @@ pub struct Scenario {
     pub pull: bool,
     /// Periods in which the viewer does not read its socket.
     pub stalls: Vec<Range<Duration>>,
-    /// Number of datagrams that the socket buffer holds meanwhile.
+    /// Periods in which the sender has no processor.
+    pub stops: Vec<Range<Duration>>,
+    /// Number of datagrams that the viewer's socket buffer holds in a stall.
     pub buffer: usize,
     /// How long the programs wait for the processor.
     pub waits: Waiting,
@@ -96,6 +98,7 @@ impl Default for Scenario {
             outages: Vec::new(),
             pull: false,
             stalls: Vec::new(),
+            stops: Vec::new(),
             buffer: usize::MAX,
             waits: Waiting::default(),
         }

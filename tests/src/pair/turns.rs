@@ -1,5 +1,6 @@
 //! Programs that wait for the processor: what is due is done slightly later.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -94,6 +95,8 @@ impl Waits {
 #[derive(Debug)]
 pub(super) struct Turns {
     waits: Waits,
+    /// Periods in which it has no turn.
+    stops: Vec<Range<Duration>>,
     rng: Rng,
     /// When its next turn is, if it has something to do.
     next: Option<Duration>,
@@ -103,14 +106,29 @@ impl Turns {
     pub(super) fn new(waits: Waits, seed: u64) -> Self {
         Self {
             waits,
+            stops: Vec::new(),
             rng: Rng::with_seed(seed),
             next: None,
         }
     }
 
+    /// The same without turns in these periods.
+    pub(super) fn with_stops(self, stops: Vec<Range<Duration>>) -> Self {
+        Self { stops, ..self }
+    }
+
+    /// The end of the period without turns that `at` is in.
+    fn stopped_until(&self, at: Duration) -> Option<Duration> {
+        let stop = self.stops.iter().find(|stop| stop.contains(&at))?;
+        Some(stop.end)
+    }
+
     /// Whether it is the program's turn at `now`; it has had something to do
     /// since `due`. A program that never waits always has its turn.
     pub(super) fn takes(&mut self, due: Option<Duration>, now: Duration) -> bool {
+        if self.stopped_until(now).is_some() {
+            return false;
+        }
         if self.waits.is_none() {
             return true;
         }
@@ -125,7 +143,8 @@ impl Turns {
     }
 
     /// When the program acts next, if it has something to do at `due`.
-    pub(super) fn next(&self, due: Option<Duration>) -> Option<Duration> {
-        self.next.or(due)
+    pub(super) fn next(&self, due: Option<Duration>, now: Duration) -> Option<Duration> {
+        let next = self.next.or(due)?.max(now);
+        Some(self.stopped_until(next).unwrap_or(next))
     }
 }

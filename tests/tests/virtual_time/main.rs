@@ -22,8 +22,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::FrameNumber;
-use framegram_common::sender;
 use framegram_common::stats::{FrameRecord, Outcome};
+use framegram_common::{receiver, sender};
 use framegram_lab::impair::{GilbertElliott, Impairment};
 use framegram_tests::pair::{self, Life, Scenario};
 
@@ -235,6 +235,38 @@ fn a_source_that_hesitates_loses_nothing() {
         assert_eq!(intact, (Some(40), Some(0)), "seed {seed}");
         check(seed, &sent, &results);
     }
+}
+
+#[test]
+fn a_sender_that_stops_within_a_frame_loses_none_while_its_viewer_waits() {
+    let ms = Duration::from_millis;
+    let mut stopped = 0;
+    for seed in 0..200 {
+        let mut rng = Rng::with_seed(seed);
+        let sent: Vec<_> = (0..20)
+            .map(|_| Bytes::from(vec![7; rng.usize(20_000..60_000)]))
+            .collect();
+        // Within the first frame as often as in one of those that follow.
+        let begins = Duration::from_micros([500, rng.u64(500..600_000)][rng.usize(..2)]);
+        let scenario = Scenario {
+            transmitter: sender::Config {
+                rate: [sender::Rate::Fixed, sender::Rate::Auto { first: None }][rng.usize(..2)],
+                ..Scenario::default().transmitter
+            },
+            receiver: receiver::Config {
+                playout_delay: ms(400),
+                ..Scenario::default().receiver
+            },
+            stops: vec![begins..begins + ms(rng.u64(80..350))],
+            ..Scenario::default()
+        };
+        let results = pair::run(&scenario, &sent);
+        let delays = results.records.iter().filter_map(FrameRecord::delay);
+        stopped += usize::from(delays.max() > Some(ms(80)));
+        assert_eq!(results.viewer.frames.intact, Some(20), "seed {seed}");
+        check(seed, &sent, &results);
+    }
+    assert!(stopped > 100, "{stopped}");
 }
 
 #[test]

@@ -24,9 +24,7 @@ impl NativeSession {
         now: Duration,
     ) -> bool {
         let new = || SenderPath::new(source.0, self.secret, self.number, now);
-        // Its first answers may still be on the way.
-        let is_new = |since: Duration| now.saturating_sub(since) < ANSWERS_AFTER;
-        let answers = self.answers || self.since.is_none_or(is_new);
+        let answers = self.answers || self.is_new(now);
         let trust = (answers, migration::quiet_time(self.interval()));
         let packet = (header, packet);
         let path = self
@@ -40,6 +38,12 @@ impl NativeSession {
         // Tells the sender at once that its packets arrive.
         self.report_due = now;
         true
+    }
+
+    /// Whether the sender's first answers may still be on the way.
+    pub(super) fn is_new(&self, now: Duration) -> bool {
+        let is_new = |since: Duration| now.saturating_sub(since) < ANSWERS_AFTER;
+        self.since.is_none_or(is_new)
     }
 
     /// One above the highest packet number of a channel known to be used.

@@ -129,7 +129,7 @@ impl NativeSession {
                 sent: true,
             };
         }
-        let until = (due + self.longest_wait()).max(all_due + MIN_WAIT);
+        let until = (due + self.longest_wait(due)).max(all_due + MIN_WAIT);
         let repaired = self.may_nack() || self.counters.repair_received() > 0;
         let until = if repaired {
             until
@@ -145,10 +145,11 @@ impl NativeSession {
 
     /// How long a frame is waited for. No longer than a retransmission can take, so that a frame
     /// that cannot be repaired delays none after it. A retransmission that was requested at the
-    /// last moment travels for as long as the frame did.
-    fn longest_wait(&self) -> Duration {
+    /// last moment travels for as long as the frame did. A new stream's sender does not know yet how
+    /// long this viewer waits, and may be slow to send its first frames.
+    fn longest_wait(&self, due: Duration) -> Duration {
         let kept = self.counters.totals().map_or(0, |totals| totals.kept);
-        if kept == 0 {
+        if kept == 0 || self.is_new(due) {
             return self.config.playout_delay;
         }
         let kept = Duration::from_micros(kept.into());
