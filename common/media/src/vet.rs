@@ -8,8 +8,7 @@ use crate::error::Undecodable;
 /// Complete frames in a row that make a stream steady.
 const PROOF: u32 = 16;
 
-/// In a steady stream, one frame in this many is read to its end. That takes a quarter of the
-/// time of decoding it.
+/// In a steady stream, one frame in this many is read to its end.
 const SAMPLE: u32 = 8;
 
 /// A frame is also read if it is shorter than the mean by more than one part in `SHORTER + 1`: that

@@ -48,7 +48,7 @@ impl Coverage {
     }
 }
 
-/// [`Coverage::missing_rows`] only, in half the time. `None` as for [`Coverage::of`].
+/// [`Coverage::missing_rows`] only, which needs no values. `None` as for [`Coverage::of`].
 #[must_use]
 pub fn missing_rows(jpeg: &[u8]) -> Option<u32> {
     let mut walk = Walk::new(jpeg)?;
