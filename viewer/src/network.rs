@@ -243,7 +243,8 @@ impl Network {
             if !more {
                 let held = self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout);
                 let idle = self.connections.poll_timeout();
-                let due = [self.due, held, idle, Some(self.next_news)];
+                let news = Some(self.next_news + NEWS_LATE);
+                let due = [self.due, held, idle, news];
                 let due = due.into_iter().flatten();
                 let next = due.min().map(|due| due.saturating_sub(now));
                 let sockets = self.sockets().map(|socket| socket as &dyn Pollable);
@@ -297,6 +298,10 @@ impl Network {
         }
     }
 }
+
+/// How long the news waits for a datagram to wake the thread: the time between frames at 20 frames
+/// per second.
+const NEWS_LATE: Duration = Duration::from_millis(50);
 
 /// The readiness of the sockets when last polled.
 #[derive(Clone, Copy, Debug)]

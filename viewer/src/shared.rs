@@ -85,10 +85,10 @@ impl Shared {
         })
     }
 
-    /// Records the outcome of a frame that was taken.
+    /// Records the outcome of a frame that was taken. It is only counted, so the network thread
+    /// takes it when it wakes for something else: a wake-up for each frame would cost more.
     pub fn settle(&self, id: FrameId, outcome: SinkOutcome) {
         lock(&self.outcomes).push((id, outcome));
-        self.waker.wake();
     }
 
     /// Sets the timecode counts of a tile.

@@ -1,6 +1,6 @@
 //! Finds missing data in a JPEG without decoding it to pixels.
 
-use framegram_common::jpeg::scan::{self, Coverage};
+use framegram_common::jpeg::scan;
 use framegram_common::jpeg::{JpegHeader, Process, slice_starts};
 
 use crate::error::Undecodable;
@@ -8,8 +8,7 @@ use crate::error::Undecodable;
 /// Complete frames in a row that make a stream steady.
 const PROOF: u32 = 16;
 
-/// In a steady stream, one frame in this many is read to its end. That takes half as long as
-/// decoding it.
+/// In a steady stream, one frame in this many is read to its end.
 const SAMPLE: u32 = 8;
 
 /// A frame is also read if it is shorter than the mean by more than one part in `SHORTER + 1`: that
@@ -76,9 +75,9 @@ fn has_all_restarts(jpeg: &[u8]) -> bool {
 }
 
 pub(crate) fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
-    match Coverage::of(jpeg) {
-        Some(coverage) if coverage.is_complete() => Ok(()),
-        Some(Coverage { missing_rows, .. }) => Err(Undecodable(format!(
+    match scan::missing_rows(jpeg) {
+        Some(..=1) => Ok(()),
+        Some(missing_rows) => Err(Undecodable(format!(
             "it ends early, and {missing_rows} rows of blocks are missing"
         ))),
         // For these processes, missing data cannot be found.

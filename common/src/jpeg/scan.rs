@@ -9,6 +9,7 @@
 
 mod bits;
 mod counts;
+mod part;
 mod progressive;
 mod requantise;
 mod tables;
@@ -16,6 +17,7 @@ mod writer;
 
 use self::bits::BitReader;
 pub use self::counts::SymbolCounts;
+use self::part::Scan;
 use self::progressive::Spectrum;
 pub use self::requantise::{Recoding, requantise};
 use self::tables::{Codes, ScanTables};
@@ -44,12 +46,14 @@ impl Coverage {
     pub fn of(jpeg: &[u8]) -> Option<Self> {
         Walk::new(jpeg)?.all_scans()
     }
+}
 
-    /// Whether it is a complete picture: at most one row of units is missing at its end.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.missing_rows <= 1
-    }
+/// [`Coverage::missing_rows`] only, which needs no values. `None` as for [`Coverage::of`].
+#[must_use]
+pub fn missing_rows(jpeg: &[u8]) -> Option<u32> {
+    let mut walk = Walk::new(jpeg)?;
+    walk.checks_values = false;
+    walk.all_scans().map(|coverage| coverage.missing_rows)
 }
 
 /// Whether the scans may be complete, for bytes without a checksum. Also `true` if they cannot be
@@ -84,17 +88,10 @@ struct Walk<'a> {
     /// Minimum coded units from restart to restart; 0 for none.
     interval: u32,
     is_sound: bool,
+    /// Whether the values of sequential coding are checked too.
+    checks_values: bool,
     /// In a progressive JPEG: for each component's blocks, which coefficients are nonzero so far.
     coefficients: Vec<Vec<u64>>,
-}
-
-/// The part of the image in a scan (T.81, B.2.3).
-struct Scan {
-    /// Indices of its components, with their DC and AC tables.
-    components: Vec<(usize, u8, u8)>,
-    spectrum: (usize, usize),
-    /// The bit position that it carries, and the previous one; 0 for none.
-    bit: (u8, u8),
 }
 
 /// A block of a unit, and its tables.
@@ -117,6 +114,7 @@ impl<'a> Walk<'a> {
             tables: ScanTables::standard(),
             interval: 0,
             is_sound: true,
+            checks_values: true,
             coefficients: Vec::new(),
             header,
         })
@@ -278,7 +276,11 @@ impl<'a> Walk<'a> {
                 _ => (block.component, 0),
             };
             if self.header.process == Process::Sequential {
-                self.read_block(bits, block, state)?;
+                if self.checks_values {
+                    self.read_block(bits, block, state)?;
+                } else {
+                    skip_block(bits, block)?;
+                }
                 continue;
             }
             let component = &self.header.components[block.component];
@@ -392,6 +394,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Skips a block of sequential coding. Beyond the end of the data, it reads ones, as
+/// [`Walk::read_block`] does; the end of the unit tells.
+fn skip_block(bits: &mut BitReader<'_>, block: &ScanBlock<'_>) -> Result<(), Exhausted> {
+    let (Some(dc), Some(ac)) = (block.dc, block.ac) else {
+        return Err(Exhausted);
+    };
+    let size = read_symbol(bits, dc, &mut true);
+    bits.take(size.min(16).into());
+    let mut at = 1;
+    while at < 64 {
+        match bits.skip(ac) {
+            0 => break,
+            symbol => at += usize::from(symbol >> 4) + 1,
+        }
+    }
+    Ok(())
+}
+
 /// The next symbol; 0 if there is no such code.
 fn read_symbol(bits: &mut BitReader<'_>, codes: &Codes, is_sound: &mut bool) -> u8 {
     let symbol = bits.symbol(codes);
@@ -422,32 +442,6 @@ impl Limit<'_> {
             return true;
         };
         value.saturating_mul(*divisor).abs() <= MAX_COEFFICIENT + divisor
-    }
-}
-
-impl Scan {
-    fn of(payload: &[u8], header: &JpegHeader) -> Option<Self> {
-        let (count, rest) = payload.split_first()?;
-        let (specs, rest) = rest.split_at_checked(2 * usize::from(*count))?;
-        let number = |id: u8| header.components.iter().position(|own| own.id == id);
-        let components: Option<Vec<_>> = specs
-            .chunks_exact(2)
-            .map(|spec| Some((number(spec[0])?, spec[1] >> 4, spec[1] & 15)))
-            .collect();
-        let components = components.filter(|components| !components.is_empty())?;
-        let [first, last, bits, ..] = *rest else {
-            return None;
-        };
-        let (spectrum, bit) = match header.process {
-            // Some devices write arbitrary values there.
-            Process::Sequential => ((0, 63), (0, 0)),
-            _ => ((first.into(), last.into()), (bits & 15, bits >> 4)),
-        };
-        (spectrum.0 <= spectrum.1 && spectrum.1 < 64).then_some(Self {
-            components,
-            spectrum,
-            bit,
-        })
     }
 }
 

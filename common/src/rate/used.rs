@@ -20,7 +20,8 @@ pub(super) struct UsedRate {
     began: Duration,
     bytes: u64,
     interval: Option<Duration>,
-    /// Those before: when they ended, and their bytes a second.
+    /// Those before that no later one exceeds: when they ended, and their bytes a second, which
+    /// fall from one to the next.
     before: VecDeque<(Duration, f64)>,
 }
 
@@ -29,10 +30,20 @@ impl UsedRate {
     pub(super) fn record(&mut self, train: u64, bytes: usize, now: Duration) {
         if train != self.train && self.bytes > 0 {
             let took = now.saturating_sub(self.began);
-            if self.before.len() >= MAX_TRAINS {
+            let rate = self.rate(took);
+            while self
+                .before
+                .back()
+                .is_some_and(|(_, before)| *before <= rate)
+            {
+                self.before.pop_back();
+            }
+            while let Some((at, _)) = self.before.front()
+                && (self.before.len() >= MAX_TRAINS || is_past(*at, now))
+            {
                 self.before.pop_front();
             }
-            self.before.push_back((now, self.rate(took)));
+            self.before.push_back((now, rate));
             self.interval = Some(took);
             self.bytes = 0;
         }
@@ -51,10 +62,40 @@ impl UsedRate {
 
     /// The most of the newest trains, in bytes a second.
     pub(super) fn most(&self, now: Duration) -> f64 {
-        let recent = self.before.iter().rev();
-        let recent = recent.take_while(|(at, _)| now.saturating_sub(*at) < REMEMBERED);
+        // It is asked for each packet.
+        let mut recent = self.before.iter().filter(|(at, _)| !is_past(*at, now));
         let took = now.saturating_sub(self.began);
         let newest = self.rate(took.max(self.interval.unwrap_or(INTERVAL)));
-        recent.map(|(_, rate)| *rate).fold(newest, f64::max)
+        recent.next().map_or(newest, |(_, rate)| newest.max(*rate))
+    }
+}
+
+/// Whether a train that ended then counts no more.
+fn is_past(at: Duration, now: Duration) -> bool {
+    now.saturating_sub(at) >= REMEMBERED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_is_that_of_all_trains_of_the_last_ten_seconds() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let (mut used, mut all) = (UsedRate::default(), Vec::new());
+        let mut now = Duration::from_secs(5);
+        used.record(0, 1_000, now);
+        for train in 1..2_000 {
+            let (began, bytes, interval) = (used.began, used.bytes, used.interval);
+            now += Duration::from_millis(random.u64(20..60));
+            used.record(train, random.usize(100..50_000), now);
+            let least = interval.unwrap_or(INTERVAL).min(INTERVAL) / 2;
+            all.push((now, bytes as f64 / (now - began).max(least).as_secs_f64()));
+            let counted = all.iter().filter(|(at, _)| now - *at < REMEMBERED);
+            let most = counted.map(|(_, rate)| *rate).fold(0.0, f64::max);
+            let newest = used.rate(used.interval.unwrap());
+            assert_eq!(used.most(now), newest.max(most));
+        }
+        assert!(used.before.len() < 100);
     }
 }

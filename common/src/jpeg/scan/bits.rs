@@ -4,6 +4,9 @@ use super::is_padding;
 use super::tables::Codes;
 use crate::jpeg::markers::{Markers, RST0, RST7};
 
+/// Bits of the longest code, and of the longest value that its symbol can announce.
+const MAX_SYMBOL_AND_VALUE: u32 = 16 + 15;
+
 /// The bits of a scan. After the last byte before a marker, it yields ones.
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
@@ -37,6 +40,18 @@ impl<'a> BitReader<'a> {
     }
 
     fn fill(&mut self) {
+        let next = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk);
+        if let Some(word) = next.map(|next| u64::from_be_bytes(*next))
+            && !has_marker_byte(word)
+        {
+            // As many whole bytes as there is room for.
+            let room = (64 - self.count) / 8;
+            let unused = 64 - self.count - 8 * room;
+            self.held |= word >> self.count >> unused << unused;
+            self.at += room as usize;
+            self.count += 8 * room;
+            return;
+        }
         while self.count <= 56 {
             let byte = match self.bytes.get(self.at..) {
                 Some([0xff, 0, ..]) => {
@@ -96,6 +111,21 @@ impl<'a> BitReader<'a> {
         None
     }
 
+    /// Skips a symbol, and the bits that its low half counts; 0 if no code begins like that.
+    pub(super) fn skip(&mut self, codes: &Codes) -> u8 {
+        if self.count < MAX_SYMBOL_AND_VALUE {
+            self.fill();
+        }
+        let (symbol, len) = codes.short[(self.held >> 56) as usize];
+        if len > 0 {
+            self.drop(u32::from(len) + u32::from(symbol & 15));
+            return symbol;
+        }
+        let symbol = self.symbol(codes).unwrap_or(0);
+        self.drop(u32::from(symbol & 15));
+        symbol
+    }
+
     /// A value of this many bits (T.81, F.2.2.1).
     pub(super) fn value(&mut self, size: u32) -> i32 {
         let bits = self.take(size) as i32;
@@ -150,4 +180,12 @@ impl<'a> BitReader<'a> {
         }
         false
     }
+}
+
+/// Whether one of the eight bytes is the first of a marker or of a stuffed pair.
+fn has_marker_byte(word: u64) -> bool {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // A byte of the inverse is 0 where one of the word is 0xff.
+    (!word).wrapping_sub(LOW) & word & HIGH != 0
 }

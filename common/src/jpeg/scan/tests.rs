@@ -52,6 +52,8 @@ fn a_gap_anywhere_is_found() {
         for at in (header.len..jpeg.len() - 1_500).step_by(311) {
             let mut damaged = jpeg.clone();
             damaged.drain(at..at + 1_400);
+            let coverage = Coverage::of(&damaged).unwrap();
+            assert_eq!(missing_rows(&damaged), Some(coverage.missing_rows));
             assert!(!may_be_complete(&damaged), "seed {seed}, at {at}");
             found += 1;
         }
@@ -70,7 +72,8 @@ fn any_bytes_are_examined_without_a_panic() {
                 damaged[at] = random.u8(..);
             }
         }
-        let _ = may_be_complete(&damaged);
+        let coverage = Coverage::of(&damaged);
+        assert_eq!(missing_rows(&damaged), coverage.map(|it| it.missing_rows));
     }
     assert!(!may_be_complete(b"GIF89a"));
 }

@@ -12,7 +12,7 @@ const MAX_UNREPORTED: usize = 4_096;
 /// The shortest time between reports, whatever the sender asks for.
 const SOONEST: Duration = Duration::from_millis(10);
 
-/// How long a report waits for more packets after the first.
+/// How long a report waits for more packets after the first, unless a frame was complete.
 const GATHER: Duration = Duration::from_millis(2);
 
 /// Reports take at most one byte for this many received bytes, but one report per interval is
@@ -28,6 +28,8 @@ pub(super) struct ArrivalLog {
     packets: VecDeque<Arrived>,
     /// When the first of them arrived.
     first: Duration,
+    /// Whether a frame was complete since then.
+    is_gathered: bool,
     /// Bytes received since the last report.
     bytes: u64,
     reported: Duration,
@@ -55,7 +57,7 @@ impl ArrivalLog {
             return;
         }
         if self.packets.is_empty() {
-            self.first = now;
+            (self.first, self.is_gathered) = (now, false);
         }
         self.bytes += len as u64;
         self.packets.push_back(Arrived {
@@ -63,6 +65,12 @@ impl ArrivalLog {
             number: number.0 as u32,
             at: now.as_micros() as u64,
         });
+    }
+
+    /// Records that a frame is complete: no more packets follow at once, and one wake-up passes on
+    /// the frame and the report.
+    pub(super) fn record_complete(&mut self) {
+        self.is_gathered = true;
     }
 
     /// When the next report is due.
@@ -74,7 +82,12 @@ impl ArrivalLog {
         } else {
             every.max(LATEST)
         };
-        Some((self.reported + every).max(self.first + GATHER))
+        let gathers = if self.is_gathered {
+            Duration::ZERO
+        } else {
+            GATHER
+        };
+        Some((self.reported + every).max(self.first + gathers))
     }
 
     /// Removes the packets for a report of at most this many bytes, and returns them.
@@ -114,6 +127,8 @@ mod tests {
         assert_eq!(log.due(), Some(302 * MS));
         record(&mut log, 5, 1_400, 204 * MS);
         assert_eq!(log.due(), Some(222 * MS));
+        log.record_complete();
+        assert_eq!(log.due(), Some(222 * MS), "it may not be sooner");
         // It keeps no more than its bound, and returns no more than one report holds.
         (6..10_000).for_each(|number| record(&mut log, number, 1_400, 205 * MS));
         let mut all = 0;
@@ -123,5 +138,12 @@ mod tests {
             all += packets.len();
         }
         assert_eq!(all, MAX_UNREPORTED);
+        record(&mut log, 20_000, 1_400, 300 * MS);
+        assert_eq!(log.due(), Some(302 * MS));
+        log.record_complete();
+        assert_eq!(log.due(), Some(300 * MS));
+        log.take(1_452, 300 * MS);
+        record(&mut log, 20_001, 1_400, 400 * MS);
+        assert_eq!(log.due(), Some(402 * MS));
     }
 }

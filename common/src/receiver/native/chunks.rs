@@ -164,6 +164,7 @@ impl NativeSession {
 
     fn handle_complete(&mut self, frame: CompleteFrame, now: Duration) {
         self.has_frames = true;
+        self.arrivals.record_complete();
         self.deadlines.remove(frame.number);
         self.counters.record_complete(frame.jpeg.len());
         if let Ok(header) = JpegHeader::parse(&frame.jpeg) {

@@ -48,6 +48,11 @@ impl FigureRow {
         self.figures[player as usize].push(figure);
     }
 
+    /// Forgets the figures of one program.
+    pub(crate) fn discard(&mut self, player: Player) {
+        self.figures[player as usize].clear();
+    }
+
     pub(crate) fn clear(&mut self) {
         self.figures.iter_mut().for_each(Vec::clear);
     }
@@ -101,7 +106,7 @@ impl FigureRow {
             cells.push(number(self.ratio(player)));
         }
         let spread = self.spread(Player::Framegram);
-        cells.push(spread.map_or_else(String::new, |spread| format!("{:.0} %", spread * 100.0)));
+        cells.push(spread.map_or(NONE.to_owned(), |spread| format!("{:.0} %", spread * 100.0)));
         cells.push(number(self.target));
         cells.push(self.verdict().name().to_owned());
         cells
@@ -139,6 +144,9 @@ impl RowVerdict {
     }
 }
 
+/// The cell of a figure that is not known.
+pub(crate) const NONE: &str = "–";
+
 /// The head of the table.
 pub(crate) const HEAD: [&str; 9] = [
     "work",
@@ -166,7 +174,7 @@ pub(crate) fn quartile(figures: &[f64], part: usize) -> Option<f64> {
 
 fn number(figure: Option<f64>) -> String {
     match figure {
-        None => String::new(),
+        None => NONE.to_owned(),
         Some(figure) if figure >= 100.0 => format!("{figure:.0}"),
         Some(figure) if figure >= 10.0 => format!("{figure:.1}"),
         Some(figure) => format!("{figure:.2}"),
@@ -192,6 +200,19 @@ mod tests {
         assert_eq!(quartile(&[3.0], 1), Some(3.0));
         assert_eq!(quartile(&[4.0, 1.0, 2.0, 3.0], 2), Some(2.5));
         assert_eq!(quartile(&[5.0, 1.0, 2.0, 3.0, 4.0], 3), Some(4.0));
+    }
+
+    #[test]
+    fn a_program_without_figures_has_empty_cells() {
+        let mut row = row(&[1.0, 1.0], 2.0, 0.5);
+        row.push(Player::Ffmpeg, 3.0);
+        row.discard(Player::Ffmpeg);
+        let cells = row.cells();
+        assert_eq!(&cells[1..6], ["1.00", "2.00", NONE, "0.50", NONE]);
+        let told = row.to_json();
+        assert!(told["programs"]["FFmpeg"]["median"].is_null());
+        assert!(told["programs"]["FFmpeg"]["ratio"].is_null());
+        assert_eq!(row.verdict(), RowVerdict::Reached);
     }
 
     #[test]

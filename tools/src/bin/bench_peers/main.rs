@@ -4,8 +4,9 @@
 //!
 //! `bench_peers [WORD...] [--pairs N]` prints tables as Markdown and writes all figures to
 //! `target/bench-peers.json`. With words, it only measures the rows whose name contains one of
-//! them. It fails if a target is missed or the machine was too busy to judge. The clips are made
-//! once, in `target/bench-peers/`.
+//! them. It fails if a target is missed or the machine was too busy to judge. A peer without
+//! targets that cannot do a piece of work has no figures for it. The clips are made once, in
+//! `target/bench-peers/`.
 
 mod clips;
 mod feed;
@@ -23,7 +24,7 @@ use serde_json::json;
 
 use self::clips::{Clip, Coding, clips};
 use self::feed::{Jpegs, Passed, Raw};
-use self::figures::{FigureRow, HEAD, RowVerdict, quartile};
+use self::figures::{FigureRow, HEAD, NONE, RowVerdict, quartile};
 use self::players::Player;
 
 /// Runs of each program, in turn.
@@ -182,9 +183,16 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
     let (mut cells, mut told) = (Vec::new(), Vec::new());
     for loss in LOSSES {
         let mut runs: [Vec<Passed>; Player::ALL.len()] = Default::default();
+        let mut players = Player::ALL.to_vec();
         for _ in 0..asked.pairs.div_ceil(3) {
-            for player in Player::ALL {
-                runs[player as usize].push(again(|player| jpegs.pass(player, loss), player)?);
+            for player in players.clone() {
+                match attempt(|player| jpegs.pass(player, loss), player)? {
+                    Some(passed) => runs[player as usize].push(passed),
+                    None => {
+                        players.retain(|other| *other != player);
+                        runs[player as usize].clear();
+                    }
+                }
             }
         }
         for player in Player::ALL {
@@ -196,7 +204,7 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
             let complete = of(|passed| Some(passed.complete()));
             let (median, p95) = (of(Passed::median), of(Passed::p95));
             let number =
-                |figure: Option<f64>| figure.map_or("–".to_owned(), |it| format!("{it:.1}"));
+                |figure: Option<f64>| figure.map_or(NONE.to_owned(), |it| format!("{it:.1}"));
             let mut row = vec![format!("{:.0} %", loss * 100.0), player.name().to_owned()];
             row.extend([complete, median, p95].map(number));
             cells.push(row);
@@ -235,9 +243,15 @@ fn measure<const ROWS: usize>(
     }
     for _ in 0..ATTEMPTS {
         rows.iter_mut().for_each(FigureRow::clear);
+        let mut players = Player::ALL.to_vec();
         for pair in 1..=asked.pairs {
-            for player in Player::ALL {
-                let figures = again(&work, player)?;
+            for player in players.clone() {
+                let Some(figures) = attempt(&work, player)? else {
+                    // The median of the runs that went well would flatter it.
+                    players.retain(|other| *other != player);
+                    rows.iter_mut().for_each(|row| row.discard(player));
+                    continue;
+                };
                 for (row, figure) in rows.iter_mut().zip(figures) {
                     row.push(player, figure);
                 }
@@ -253,12 +267,19 @@ fn measure<const ROWS: usize>(
 }
 
 /// Does a piece of work, and repeats it once if it fails: half an hour of results should not be
-/// lost because the machine was busy for a moment.
-fn again<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<T> {
-    work(player).or_else(|error| {
+/// lost because the machine was busy for a moment. `None` if a peer without targets fails twice.
+fn attempt<T>(work: impl Fn(Player) -> Result<T>, player: Player) -> Result<Option<T>> {
+    let done = work(player).or_else(|error| {
         eprintln!("once more, since {error:#}");
         work(player)
-    })
+    });
+    match done {
+        Err(error) if !player.is_judged() => {
+            eprintln!("no figures of {}, since {error:#}", player.name());
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
 }
 
 /// Prints what the clips are like, and the ratios above the decoder's share.
@@ -276,7 +297,7 @@ fn tell_clips(
         let Some(sender) = sender else { continue };
         let mut jpeg = Vec::new();
         for player in Player::ALL {
-            jpeg.push(stream::volume(player, clip)?.jpeg);
+            jpeg.push(attempt(|player| stream::volume(player, clip), player)?.map(|it| it.jpeg));
         }
         let decoding = match clip.coding {
             Coding::MotionJpeg => None,
@@ -291,12 +312,15 @@ fn tell_clips(
         let above = decoding.map(|decoding| (ours - decoding) / (theirs - decoding));
         let file = clip.path.file_name().unwrap_or_default();
         let file = file.to_string_lossy().into_owned();
-        let number = |figure: Option<f64>| figure.map_or_else(String::new, |it| format!("{it:.2}"));
+        let number = |figure: Option<f64>| figure.map_or(NONE.to_owned(), |it| format!("{it:.2}"));
+        let size = |bytes: &Option<f64>| {
+            bytes.map_or(NONE.to_owned(), |bytes| format!("{:.1} KB", bytes / 1e3))
+        };
         let mut row = vec![
             file.clone(),
             format!("{:.1} MB", clip.bytes()? as f64 / 1e6),
         ];
-        row.extend(jpeg.iter().map(|bytes| format!("{:.1} KB", bytes / 1e3)));
+        row.extend(jpeg.iter().map(size));
         row.extend([decoding, share, above].map(number));
         cells.push(row);
         told.push(json!({
@@ -336,4 +360,23 @@ fn machine() -> String {
     let load = read("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or("unknown");
     format!("{processors} processors ({model}), load {load} at the end")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_failure_of_a_judged_program_ends_the_run() {
+        let fails = |_| Err::<(), _>(anyhow::anyhow!("it showed 132 of 150 frames"));
+        assert!(matches!(attempt(fails, Player::Ffmpeg), Ok(None)));
+        assert!(attempt(fails, Player::GStreamer).is_err());
+        assert!(attempt(fails, Player::Framegram).is_err());
+        let once = std::cell::Cell::new(false);
+        let second = |_| {
+            ensure!(once.replace(true), "the machine was busy");
+            Ok(7)
+        };
+        assert!(matches!(attempt(second, Player::Framegram), Ok(Some(7))));
+    }
 }

@@ -60,6 +60,11 @@ impl Player {
         }
     }
 
+    /// Whether the targets are about it. The run ends if it fails.
+    pub(crate) fn is_judged(self) -> bool {
+        matches!(self, Self::Framegram | Self::GStreamer)
+    }
+
     /// The sender's command line.
     pub(crate) fn sender(self, from: From<'_>, to: SocketAddr) -> String {
         let (host, port) = (to.ip(), to.port());
