@@ -79,8 +79,8 @@ fn bytes_sent_are_known_after_the_bye() {
     assert_eq!(bytes.sent, transmitter.statistics(now).bytes.sent);
 }
 
-/// How long after the eleventh frame was sent the twelfth is handed out, when a chunk of the
-/// eleventh is lost for good and the playout delay is 300 ms, with or without feedback to the
+/// How long after frame 20 was sent frame 21 is handed out, when a chunk of frame 20 is lost for
+/// good and the playout delay is 300 ms, with or without feedback to the
 /// sender.
 fn held_up(heard: bool) -> Duration {
     let interval = Duration::from_millis(40);
@@ -96,7 +96,7 @@ fn held_up(heard: bool) -> Duration {
     };
     let mut receiver = Receiver::new(config, 2, (1, 2), Duration::ZERO);
     let mut out = Vec::new();
-    for tick in 0..1_000 {
+    for tick in 0..1_500 {
         let now = Duration::from_millis(1) * tick;
         if tick % 40 == 0 {
             let jpeg = bytes::Bytes::from_static(&[1; 5_000]);
@@ -106,8 +106,8 @@ fn held_up(heard: bool) -> Duration {
             for datagram in out.chunks(transmit.segment) {
                 let lost = match Packet::decode(datagram).unwrap().1 {
                     Packet::Chunk(chunk) => {
-                        let frame = chunk.frame.extend(FrameNumber(10));
-                        frame == FrameNumber(10) && chunk.index == 1
+                        let frame = chunk.frame.extend(FrameNumber(20));
+                        frame == FrameNumber(20) && chunk.index == 1
                     }
                     Packet::Retransmission(_) => true,
                     _ => false,
@@ -119,8 +119,8 @@ fn held_up(heard: bool) -> Duration {
         }
         receiver.handle_timeout(now);
         while let Some(frame) = receiver.poll_frame() {
-            if frame.id.number == FrameNumber(11) {
-                return now - interval * 10;
+            if frame.id.number == FrameNumber(21) {
+                return now - interval * 20;
             }
         }
         while receiver.poll_transmit(now, &mut out).is_some() {
@@ -136,7 +136,7 @@ const BUDGET: Duration = Duration::from_millis(300);
 
 #[test]
 fn a_frame_that_cannot_be_repaired_delays_no_newer_frame() {
-    // A sender that got no feedback keeps frames for 60 ms.
+    // A sender that got no feedback keeps frames for 60 ms, and the stream is not new any more.
     let unheard = held_up(false);
     assert!(unheard < Duration::from_millis(100), "{unheard:?}");
     let heard = held_up(true);
