@@ -41,7 +41,7 @@ const SIZE: (usize, usize) = (1920, 1080);
 type Work = (&'static str, fn(), u64);
 
 const WORK: [Work; 4] = [
-    ("a frame into datagrams", send, 3_842),
+    ("a frame into datagrams", send, 3_815),
     ("datagrams into a frame", receive, 2_069),
     ("planes of limited range into a JPEG", encode, 44_834),
     ("a JPEG into the format of windows", decode, 49_281),
