@@ -32,10 +32,17 @@ const SHRINK: f64 = 0.75;
 /// steady.
 const PATIENCE: u32 = 15;
 
+/// The same where the limit has grown by one part in [`GROWN`] since the quality was chosen: then it
+/// is the path that allows better, not a picture that is easy for a moment.
+const PATIENCE_GROWN: u32 = 3;
+const GROWN: usize = 4;
+
 /// Quality and scale of the last frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fit {
     limit: usize,
+    /// The limit for which quality and scale were chosen.
+    chosen_for: usize,
     asked: u8,
     /// Below this quality, the picture is scaled down.
     lowest: u8,
@@ -99,6 +106,7 @@ impl Fit {
     pub(super) fn new(limit: usize, asked: u8) -> Self {
         Self {
             limit,
+            chosen_for: limit,
             asked,
             lowest: DEFAULT_MIN_QUALITY,
             start: Try {
@@ -133,7 +141,22 @@ impl Fit {
 
     /// Limits frames to `limit` bytes from now on.
     pub(super) fn set_limit(&mut self, limit: usize) {
+        let had_grown = self.has_grown();
         self.limit = limit;
+        if self.has_grown() && !had_grown {
+            // What frames allowed so far was less.
+            self.forget_better();
+        }
+    }
+
+    /// Whether the limit is far above the one for which quality and scale were chosen.
+    fn has_grown(&self) -> bool {
+        self.limit > self.chosen_for + self.chosen_for / GROWN
+    }
+
+    fn forget_better(&mut self) {
+        self.calm = 0;
+        self.better = None;
     }
 
     /// Whether a source's own JPEG of this many bytes can be sent unchanged.
@@ -177,13 +200,12 @@ impl Fit {
             return;
         }
         if fitted != self.start {
-            self.calm = 0;
-            self.better = None;
+            self.chosen_for = self.limit;
+            self.forget_better();
         }
         self.start = fitted;
         if percent(size, self.limit) >= FULL_ENOUGH {
-            self.calm = 0;
-            self.better = None;
+            self.forget_better();
             return;
         }
         let allowed = self.allowed(fitted, size);
@@ -193,10 +215,15 @@ impl Fit {
             .filter(|better| !worse(better))
             .unwrap_or(allowed);
         self.calm += 1;
-        if self.calm > self.patience {
+        let patience = if self.has_grown() {
+            self.patience.min(PATIENCE_GROWN)
+        } else {
+            self.patience
+        };
+        if self.calm > patience {
             self.start = better;
-            self.calm = 0;
-            self.better = None;
+            self.chosen_for = self.limit;
+            self.forget_better();
         } else {
             self.better = Some(better);
         }

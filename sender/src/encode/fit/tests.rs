@@ -132,6 +132,35 @@ fn quality_rises_after_a_delay() {
 }
 
 #[test]
+fn quality_rises_soon_where_the_path_comes_to_carry_more() {
+    const FULL: f64 = 5_000_000.0;
+    let mut fit = Fit::steady(50_000, 80);
+    for _ in 0..PATIENCE {
+        play(&mut fit, FULL, SHRINK);
+    }
+    let frames = |fit: &mut Fit, limit| {
+        fit.set_limit(limit);
+        let full = |best: usize| percent(best, limit) >= FULL_ENOUGH;
+        let within = 2 * PATIENCE as usize;
+        (1..within).find(|_| play(fit, FULL, SHRINK).1.is_some_and(full))
+    };
+    let soon = PATIENCE_GROWN as usize + 2;
+    for limit in [100_000, 200_000, 400_000] {
+        let rises = frames(&mut fit, limit);
+        assert!(
+            rises.is_some_and(|after| after <= soon),
+            "{limit}: {rises:?}"
+        );
+    }
+    // A limit that moves a little is no reason.
+    let rises = frames(&mut fit, 480_000);
+    assert!(
+        rises.is_some_and(|after| after > PATIENCE as usize),
+        "{rises:?}"
+    );
+}
+
+#[test]
 fn a_frame_begun_before_a_change_does_not_revert_it() {
     let mut fit = Fit::new(50_000, 80);
     play(&mut fit, 2_000_000.0, SHRINK);
