@@ -14,9 +14,9 @@ use framegram_common::stats::Outcome;
 const INTERVAL: Duration = Duration::from_millis(40);
 const FRAMES: u32 = 100;
 
-/// Sends frames of this many chunks over a network without loss, from a system that accepts only the first datagrams of
-/// each batch: as many as `takes` returns for the frame and the length of the batch. Returns the
-/// figures of both sides, and how many datagrams were refused.
+/// Sends frames of this many chunks over a network without loss, from a system that accepts only
+/// the first datagrams of each batch: as many as `takes` returns for the frame and the length of
+/// the batch. Returns the figures of both sides, and how many datagrams were refused.
 fn run(chunks: usize, mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
     let config = sender::Config {
         interval: Some(INTERVAL),
