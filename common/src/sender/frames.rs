@@ -7,7 +7,6 @@ use bytes::Bytes;
 
 use super::feedback::short_micros;
 use super::native::{FramePackets, Protected};
-use super::pacer::burst;
 use super::packet::{Content, QueuedPacket, To};
 use super::plan::Pace;
 use super::{FrameError, Protocol, Sender};
@@ -174,7 +173,7 @@ impl Sender {
             // A new viewer there may not have reported yet.
             let pace = self.plan.pace_to(to).unwrap_or(Pace {
                 rate: len as f64 / spread.as_secs_f64(),
-                burst: (burst(self.datagram) * self.datagram) as f64,
+                burst: self.datagram as f64,
                 carried: f64::INFINITY,
                 queue: 0.0,
             });

@@ -18,14 +18,9 @@ const MAX_BATCH: usize = 64;
 /// Upper bound on the bytes of a batch: no call takes more than a datagram can hold.
 const MAX_BATCH_BYTES: usize = 65_000;
 
-/// Datagrams due within one such step are sent together.
+/// Datagrams due within one such step are sent together: fewer calls, and bursts of only a few
+/// datagrams.
 const STEP: Duration = Duration::from_micros(500);
-
-/// Datagrams that are worth a wake-up.
-const BURST: usize = 16;
-
-/// Upper bound on the bytes of a burst: what a gigabit per second carries in 1 ms.
-const MAX_BURST_BYTES: usize = 125_000;
 
 /// The longest that a frame waits for the previous one to be sent at its pace.
 const BEHIND: Duration = Duration::from_millis(20);
@@ -145,8 +140,8 @@ impl Pacer {
         self.waiting.push(packet, due);
     }
 
-    /// Appends the packets of a frame in bursts that are evenly spread over `spread`. Packets that
-    /// still wait become due at once, so that the tail of one frame never delays the next.
+    /// Appends the packets of a frame, evenly spread over `spread`. Packets that still wait become
+    /// due at once, so that the tail of one frame never delays the next.
     pub(super) fn push_frame(
         &mut self,
         packets: Vec<QueuedPacket>,
@@ -155,11 +150,8 @@ impl Pacer {
     ) {
         self.waiting.flush(now);
         let count = packets.len() as f64;
-        let longest = packets.iter().map(QueuedPacket::len).max().unwrap_or(0);
-        let burst = burst(longest);
         for (at, packet) in packets.into_iter().enumerate() {
-            let begins = at - at % burst;
-            let offset = spread.mul_f64(begins as f64 / count);
+            let offset = spread.mul_f64(at as f64 / count);
             self.push(packet, now + round_down(offset));
         }
     }
@@ -425,11 +417,6 @@ fn joins(batch: &[QueuedPacket], packet: &QueuedPacket) -> bool {
         && packet.is_repair() == first.is_repair()
         && batch.len() < MAX_BATCH
         && (batch.len() + 1) * first.len() <= MAX_BATCH_BYTES
-}
-
-/// How many datagrams of at most this many bytes leave at once where nothing is known of the path.
-pub(super) fn burst(longest: usize) -> usize {
-    (MAX_BURST_BYTES / longest.max(1)).clamp(1, BURST)
 }
 
 fn round_down(offset: Duration) -> Duration {

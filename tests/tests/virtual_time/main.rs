@@ -41,10 +41,6 @@ fn seeds() -> impl Iterator<Item = u64> {
 
 fn frames(rng: &mut Rng, count: usize) -> Vec<Bytes> {
     let most = [1_500, 10_000, 60_000][rng.usize(..3)];
-    frames_up_to(most, rng, count)
-}
-
-fn frames_up_to(most: usize, rng: &mut Rng, count: usize) -> Vec<Bytes> {
     (0..count)
         .map(|_| {
             let mut frame = vec![0; rng.usize(1..most)];
@@ -117,9 +113,7 @@ fn a_late_viewer_a_sender_that_restarts_and_a_lost_tail_are_counted_exactly() {
             scenario.cut = Some(Duration::from_micros(rng.u64(300_000..3_000_000)));
         }
         let count = scenario.lives.iter().map(|life| life.frames).sum();
-        // Short frames leave at once, and no sender is killed within one of them.
-        let most = [10_000, 60_000, 120_000][rng.usize(..3)];
-        let sent = frames_up_to(most, &mut rng, count);
+        let sent = frames(&mut rng, count);
         let results = pair::run(&scenario, &sent);
         check(seed, &sent, &results);
         let outcomes = &results.viewer.outcomes;

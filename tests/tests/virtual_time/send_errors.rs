@@ -13,11 +13,12 @@ use framegram_common::stats::Outcome;
 
 const INTERVAL: Duration = Duration::from_millis(40);
 const FRAMES: u32 = 100;
+const CHUNKS: usize = 10;
 
-/// Sends frames of this many chunks over a network without loss, from a system that accepts only
-/// the first datagrams of each batch: as many as `takes` returns for the frame and the length of
-/// the batch. Returns the figures of both sides, and how many datagrams were refused.
-fn run(chunks: usize, mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
+/// Sends frames over a network without loss, from a system that accepts only the first datagrams of
+/// each batch: as many as `takes` returns for the frame and the length of the batch. Returns the
+/// figures of both sides, and how many datagrams were refused.
+fn run(mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics, Statistics, u64) {
     let config = sender::Config {
         interval: Some(INTERVAL),
         fec: Fec::Off,
@@ -27,7 +28,7 @@ fn run(chunks: usize, mut takes: impl FnMut(u32, usize) -> usize) -> (Statistics
     let start = Duration::from_secs(1);
     let mut transmitter = Sender::new(config, 0x5eed, start);
     let mut receiver = Receiver::new(Default::default(), 0x1e77, (1, 2), start);
-    let jpeg = Bytes::from(vec![0xd8; chunks * 1_300]);
+    let jpeg = Bytes::from(vec![0xd8; CHUNKS * 1_300]);
     let mut refused = 0;
     let mut out = Vec::new();
     for step in 0..(FRAMES + 10) * 40 {
@@ -98,10 +99,7 @@ fn assert_accounts((sender, viewer, refused): &(Statistics, Statistics, u64)) {
 #[test]
 fn a_network_outage_at_the_sender_makes_unsent_frames() {
     let gone: Range<u32> = 30..50;
-    let ended = run(
-        10,
-        |frame, count| if gone.contains(&frame) { 0 } else { count },
-    );
+    let ended = run(|frame, count| if gone.contains(&frame) { 0 } else { count });
     assert_accounts(&ended);
     assert_eq!(ended.1.outcomes[Outcome::NotSent], Some(gone.len() as u64));
     assert_eq!(ended.1.frames.lost, Some(gone.len() as u64));
@@ -111,8 +109,7 @@ fn a_network_outage_at_the_sender_makes_unsent_frames() {
 #[test]
 fn a_frame_of_which_a_part_was_refused_was_not_sent_as_it_is() {
     let mut batches = 0;
-    // More than leave at once.
-    let ended = run(40, |frame, count| {
+    let ended = run(|frame, count| {
         batches += u32::from(frame == 30);
         if frame == 30 && batches == 2 {
             0
@@ -131,7 +128,7 @@ fn send_errors_are_reported_before_more_packets() {
     for seed in 0..200 {
         let mut rng = Rng::with_seed(seed);
         let refusing = rng.f64() * 0.5;
-        let ended = run(10, |frame, count| {
+        let ended = run(|frame, count| {
             // Reports and the bye are accepted, so that all of it is told in time.
             if frame < FRAMES && count > 1 && rng.f64() < refusing {
                 rng.usize(..count)
