@@ -72,7 +72,7 @@ fn standing_still_in_another_format(sending: &str, is_viewer: bool) {
     viewer.wait_for("Waiting for");
     let sending = format!("{SOURCE} {address} {sending}");
     let sender = Start::new(SENDER, &sending).run();
-    viewer.wait_for("30.0 fps");
+    viewer.wait_for(" fps, ");
     let signal = |signal| {
         let program = if is_viewer { &viewer } else { &sender };
         program.signal(signal);
