@@ -28,6 +28,9 @@ const MAX_TRAINS: usize = 32;
 const LASTING: u64 = 2_000;
 const EVEN_GAPS: u64 = 4;
 
+/// The shortest pause within a train that no pace explains, in microseconds.
+const PAUSE: u64 = 20_000;
+
 /// Upper bound on a clock's value in microseconds: 142 years.
 const LATEST: u64 = 1 << 52;
 
@@ -74,6 +77,8 @@ pub(super) struct Train {
     arrived: u64,
     /// The longest time between two arrivals in it, in microseconds.
     widest: u64,
+    /// The longest time between sending two of its packets, in microseconds.
+    pause: u64,
     /// Packets that arrived behind the one that was sent before.
     pub(super) followed: u32,
     /// Whether one of its packets has overtaken the one before it, as in no queue.
@@ -167,6 +172,12 @@ impl Train {
                 (self.arrived, self.widest) = (0, 0);
             }
         }
+    }
+
+    /// Whether most of the time that sending took was one pause, as of a sender that waits for the
+    /// processor. It tells nothing of a pace.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.pause >= PAUSE && self.pause * 2 > self.last.0.at.saturating_sub(self.first.0.at)
     }
 
     /// Bytes a second in which it was sent.
@@ -287,6 +298,7 @@ impl History {
                 delay,
                 arrived: 0,
                 widest: 0,
+                pause: 0,
                 followed: 0,
                 is_uneven: false,
                 queued: waited.then_some([(sent, at); 2]),
@@ -298,6 +310,7 @@ impl History {
         train.delay = train.delay.min(delay);
         if sent.order > train.last.0.order {
             train.extend_queued(sent, at, waited);
+            train.pause = train.pause.max(sent.at.saturating_sub(train.last.0.at));
             train.last = (sent, at);
             return;
         }

@@ -65,7 +65,7 @@ impl OpenPath {
         };
         if let Some(limit) = train.limit() {
             (self.pace, self.limit) = (limit.min(FASTEST), limit);
-        } else if train.bytes() >= ENOUGH && !is_stretched(train) {
+        } else if train.bytes() >= ENOUGH && !train.is_interrupted() && !is_stretched(train) {
             let paced = train.paced();
             self.pace = self.pace.max(paced * FASTER).min(FASTEST);
             if paced > self.limit * FASTER {
