@@ -249,7 +249,7 @@ impl NackState {
         overtaken.max(self.outstanding.end())
     }
 
-    /// When the next of so many chunks is expected, if they were all due but many are still coming:
+    /// When the next of `count` chunks is expected, if they were all due but many are still coming:
     /// as long after the newest as that came after the one before.
     fn next(&self, count: usize, all_due: Duration) -> Option<Duration> {
         let mut newest = self.progress.iter().rev();
