@@ -85,8 +85,10 @@ impl NackGenerator {
 
     /// Records how much later a packet arrived than one sent after it.
     pub(crate) fn record_lateness(&mut self, late: Duration) {
-        let decayed = self.lateness.mul_f64(LATENESS_KEPT);
-        self.lateness = decayed.max(late);
+        if !self.lateness.is_zero() {
+            self.lateness = self.lateness.mul_f64(LATENESS_KEPT);
+        }
+        self.lateness = self.lateness.max(late);
     }
 
     /// Handles the end of an outage. NACKs sent during the outage reached nobody and do not count.

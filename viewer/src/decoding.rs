@@ -1,14 +1,17 @@
-//! The decoders of the main thread, in a thread that can open nothing.
+//! The decoders, in a thread that can open nothing.
 //!
 //! JPEGs come from the network, and a damaged one may take over its decoder. The main thread has
 //! the window and the output files, so it decodes nothing itself: the decoding thread does, and
-//! the main thread waits for it. The order of frames, their outcomes and the end are therefore
-//! those of a single thread.
+//! whoever hands it a frame waits for the result. The order of frames, their outcomes and the end
+//! are therefore those of a single thread.
+//!
+//! Frames that go to an open pipe, or nowhere, need nothing that the thread may not do. It presents
+//! them itself ([`DecodingThread::host`]), so that no frame waits for two more threads to wake.
 
-use std::cell::RefCell;
 use std::mem::take;
-use std::rc::Rc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,16 +28,24 @@ use crate::conceal::Concealer;
 
 /// The decoding thread. Clones belong to the same thread, which ends with the last of them.
 #[derive(Clone)]
-pub struct DecodingThread(Rc<Inner>);
+pub struct DecodingThread(Arc<Inner>);
 
 struct Inner {
     jobs: Option<SyncSender<Job>>,
-    thread: Option<Thread<()>>,
+    thread: Mutex<Option<Thread<()>>>,
+    own: Arc<Own>,
+    threads: Threads,
     /// An anomaly of a frame, until it is reported.
-    remark: RefCell<Option<String>>,
+    remark: Mutex<Option<String>>,
 }
 
-type Job = Box<dyn FnOnce(&mut Decoders) + Send>;
+type Job = Box<dyn FnOnce(&Own) + Send>;
+
+/// What belongs to the thread.
+struct Own {
+    decoders: Mutex<Decoders>,
+    id: OnceLock<ThreadId>,
+}
 
 /// What the thread keeps from frame to frame.
 pub struct Decoders {
@@ -56,21 +67,28 @@ impl DecodingThread {
     /// If there is no memory for a decoder, or no thread.
     pub fn start(threads: &Threads) -> anyhow::Result<Self> {
         let (jobs, waiting) = sync_channel::<Job>(MAX_JOBS);
-        let mut decoders = Decoders {
-            decoder: Decoder::new()?,
-            concealer: Concealer::default(),
-            vetters: Vec::new(),
-            meters: Vec::new(),
-        };
+        let own = Arc::new(Own {
+            decoders: Mutex::new(Decoders {
+                decoder: Decoder::new()?,
+                concealer: Concealer::default(),
+                vetters: Vec::new(),
+                meters: Vec::new(),
+            }),
+            id: OnceLock::new(),
+        });
+        let of_thread = Arc::clone(&own);
         let thread = threads.spawn_confined(Work::Decoding, "decoder", move || {
+            of_thread.id.get_or_init(|| thread::current().id());
             while let Ok(job) = waiting.recv() {
-                job(&mut decoders);
+                job(&of_thread);
             }
         })?;
-        Ok(Self(Rc::new(Inner {
+        Ok(Self(Arc::new(Inner {
             jobs: Some(jobs),
-            thread: Some(thread),
-            remark: RefCell::default(),
+            thread: Mutex::new(Some(thread)),
+            own,
+            threads: threads.clone(),
+            remark: Mutex::default(),
         })))
     }
 
@@ -93,19 +111,36 @@ impl DecodingThread {
         &self,
         work: impl FnOnce(&mut Decoders) -> Result<T, Undecodable> + Send + 'static,
     ) -> Result<T, Undecodable> {
-        let (finished, result) = sync_channel(1);
-        let job: Job = Box::new(move |decoders| {
-            let result = work(decoders);
-            // The requester waits for it.
-            let _ = finished.send((result, decoders.decoder.take_remark()));
-        });
-        let sent = self.0.jobs.as_ref().map(|jobs| jobs.send(job));
-        let result = sent.and_then(Result::ok).and_then(|()| result.recv().ok());
-        let (result, remark) = result.ok_or_else(|| Undecodable::because(ENDED))?;
+        let done = if self.0.own.is_current() {
+            // A panic of a decoder does not take whatever runs in the thread with it.
+            self.0.threads.guard(|| self.0.own.run(work)).flatten()
+        } else {
+            self.hand_over(|own| own.run(work)).flatten()
+        };
+        let (result, remark) = done.ok_or_else(|| Undecodable::because(ENDED))?;
         if remark.is_some() {
-            *self.0.remark.borrow_mut() = remark;
+            *lock(&self.0.remark) = remark;
         }
         result
+    }
+
+    /// Runs `work` in the thread and waits for its end. What it decodes meanwhile is handed to no
+    /// other thread. `None` if it panics.
+    pub fn host<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        self.hand_over(|_| work())
+    }
+
+    fn hand_over<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Own) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (finished, result) = sync_channel(1);
+        let job: Job = Box::new(move |own| {
+            // The requester waits for it.
+            let _ = finished.send(work(own));
+        });
+        self.0.jobs.as_ref()?.send(job).ok()?;
+        result.recv().ok()
     }
 
     /// Fills the holes of a frame from the one shown `before`. Checks a frame that has no
@@ -195,7 +230,7 @@ impl DecodingThread {
 
     /// An anomaly of the decoded frames, once.
     pub fn take_remark(&self) -> Option<String> {
-        self.0.remark.take()
+        lock(&self.0.remark).take()
     }
 }
 
@@ -203,8 +238,28 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.jobs = None;
         // It has no job, since whoever has one waits for it.
-        self.thread.take().map(Thread::join);
+        lock(&self.thread).take().map(Thread::join);
     }
+}
+
+impl Own {
+    fn is_current(&self) -> bool {
+        self.id.get() == Some(&thread::current().id())
+    }
+
+    /// The result of `work`, and an anomaly of what it decoded. `None` after a panic.
+    fn run<T>(
+        &self,
+        work: impl FnOnce(&mut Decoders) -> Result<T, Undecodable>,
+    ) -> Option<(Result<T, Undecodable>, Option<String>)> {
+        let mut decoders = self.decoders.lock().ok()?;
+        let result = work(&mut decoders);
+        Some((result, decoders.decoder.take_remark()))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Decodes into `picture`, reduced to about the size that it has in an `area`. Returns its width
@@ -251,6 +306,39 @@ mod tests {
             assert_eq!(decoding.decode_whole(&jpeg).unwrap().width, 64);
         });
         main.join().unwrap();
+    }
+
+    #[test]
+    fn what_it_hosts_decodes_in_the_thread_and_opens_no_file() {
+        let main = thread::spawn(|| {
+            let sandbox = Sandbox::enter(&Files::new());
+            let decoding = DecodingThread::start(&Threads::within(sandbox, &Stop::new())).unwrap();
+            let within = decoding.clone();
+            let hosted = decoding.host(move || {
+                let here = thread::current().id();
+                let same = within.run(move |_| Ok(thread::current().id() == here));
+                (same, File::open("/etc/hosts").is_ok())
+            });
+            assert_eq!(hosted, Some((Ok(true), false)));
+        });
+        main.join().unwrap();
+    }
+
+    #[test]
+    fn a_panic_of_a_decoder_ends_the_run_and_what_is_hosted_goes_on() {
+        let stop = Stop::new();
+        let threads = Threads::new(&stop);
+        let decoding = DecodingThread::start(&threads).unwrap();
+        let within = decoding.clone();
+        let hosted = decoding.host(move || {
+            let broken = within.run(|_| -> Result<(), _> { panic!("a decoder that breaks") });
+            (broken, within.check(0, &Bytes::from(quadrants(32, 32))))
+        });
+        let undecodable = || Err(Undecodable::because(ENDED));
+        assert_eq!(hosted, Some((undecodable(), undecodable())));
+        assert!(stop.is_stopped());
+        let told = threads.outcome().unwrap_err().to_string();
+        assert!(told.contains("a decoder that breaks"), "{told}");
     }
 
     #[test]

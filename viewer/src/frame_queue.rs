@@ -34,6 +34,8 @@ struct State {
     frames: VecDeque<ReceivedFrame>,
     bytes: usize,
     woken: bool,
+    /// Whether the taker waits. Otherwise, a frame costs no system call.
+    is_awaited: bool,
 }
 
 impl State {
@@ -81,8 +83,7 @@ impl FrameQueue {
                 skipped.push(frame.id);
             }
         }
-        drop(state);
-        self.changed.notify_one();
+        self.notify(state);
         skipped
     }
 
@@ -91,10 +92,13 @@ impl FrameQueue {
     #[must_use]
     pub fn take(&self, patience: Duration) -> VecDeque<ReceivedFrame> {
         let idle = |state: &mut State| state.frames.is_empty() && !state.woken;
-        let (mut state, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), patience, idle)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        if idle(&mut state) {
+            state.is_awaited = true;
+            let waited = self.changed.wait_timeout_while(state, patience, idle);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_awaited = false;
+        }
         state.woken = false;
         state.bytes = 0;
         std::mem::take(&mut state.frames)
@@ -102,8 +106,17 @@ impl FrameQueue {
 
     /// Ends the current or the next wait.
     pub fn wake(&self) {
-        self.lock().woken = true;
-        self.changed.notify_one();
+        let mut state = self.lock();
+        state.woken = true;
+        self.notify(state);
+    }
+
+    fn notify(&self, state: MutexGuard<'_, State>) {
+        let is_awaited = state.is_awaited;
+        drop(state);
+        if is_awaited {
+            self.changed.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

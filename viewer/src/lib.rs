@@ -8,6 +8,9 @@
 //! └────────────────────────────┘   outcomes  └────────────────────────┘    └──────────────────┘
 //! ```
 //!
+//! Without a window, and with a pipe or nothing to record to, the thread "decoder" does the work of
+//! the main thread while frames arrive.
+//!
 //! Beside them: "signals" stops the run, "console" writes to standard error,
 //! and one thread for each pipe, and for the trace, writes there. [`Threads`]
 //! owns them: a panic in any ends the program in order.
@@ -31,6 +34,7 @@ pub mod report;
 mod sandbox;
 pub mod seal;
 pub mod shared;
+mod showing;
 pub mod sink;
 mod socket;
 pub mod tracer;
@@ -47,12 +51,11 @@ use framegram_cli::numbers::or_none;
 use framegram_cli::sandbox::Work;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
-use framegram_cli::{errors, key, logging, numbers, signals};
+use framegram_cli::{key, logging, numbers, signals};
 use framegram_common::receiver::{Config, Policy, Receiver};
 use framegram_common::wire::Format;
 use framegram_common::wire::native::Integrity;
 use framegram_lab::impair::Impairment;
-use framegram_lab::thresholds::Condition;
 use framegram_net::{self as net, ListenOptions, Socket, clock};
 use log::info;
 
@@ -62,11 +65,10 @@ use self::description::Description;
 use self::frame_queue::{FrameQueue, Keep};
 use self::network::Network;
 use self::outputs::Outputs;
-use self::presenter::Presenter;
 use self::report::advice::Advice;
-use self::report::text;
 use self::seal::Seal;
 use self::shared::Shared;
+use self::showing::Showing;
 use self::sink::Sink;
 use self::sink::headless::Headless;
 use self::sink::recordings::Recordings;
@@ -235,62 +237,28 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         Some(_) => threads.spawn("network", receive),
         None => threads.spawn_confined(Work::Receiving, "network", receive),
     }?;
-    // From here on, nothing fails before the bye is sent and the report is written.
-    let mut presenter = Presenter::new(
-        display,
-        recording,
-        (decoding.clone(), args.read_timecode),
-        outputs.files,
-        Arc::clone(&shared),
+    let showing = Showing {
+        args,
+        threads,
+        console,
+        network,
+        decoding,
+        shared,
         stop,
-    );
-    presenter.remark_to(Arc::clone(&console));
-    if let Some(stats) = outputs.stats {
-        presenter.tell_to(stats);
-    }
-    let shown = threads.guard(|| presenter.run(args, || network.is_finished()));
-    let shown = shown.unwrap_or(Ok(()));
-    presenter.put_away();
-    shared.stop();
-    let received = network.join();
-    console.end_progress();
-
-    let statistics = match &received {
-        Some(Ok(statistics)) => statistics.clone(),
-        Some(Err(_)) | None => shared.news().live.statistics.clone(),
+        files: outputs.files,
+        snapshot: outputs.snapshot,
+        stats: outputs.stats,
+        advice,
     };
-    let last = presenter.last().cloned();
-    let each = args.grid.then(|| {
-        let tiles = shared.news().tiles;
-        let each = tiles.iter().map(|tile| tile.live.statistics.clone());
-        each.collect::<Vec<_>>()
-    });
-    let lines = match &each {
-        Some(each) => text::lines_of_tiles(each, &statistics, &advice),
-        None => text::lines(&statistics, &advice),
-    };
-    for line in lines.into_iter().chain(shared.traced()) {
-        console.say(&line);
+    let needs_files = recording.as_ref().is_some_and(|it| !it.are_piped());
+    match display {
+        Display::Main(display) => showing.in_main_thread(Some(display), recording),
+        Display::Any(display) if needs_files => {
+            let display = display.map(|display| display as Box<dyn Sink>);
+            showing.in_main_thread(display, recording)
+        }
+        Display::Any(display) => showing.in_decoding_thread(display, recording),
     }
-    let image = outputs
-        .snapshot
-        .is_some()
-        .then(|| presenter.image())
-        .flatten();
-    errors::all_of([
-        shown,
-        received.map_or(Ok(()), |received| received.map(drop)),
-        threads.guard(|| presenter.finish()).unwrap_or(Ok(())),
-        presenter.tell_last(each.as_deref()),
-        outputs::write_snapshot(
-            outputs.snapshot,
-            (last.as_ref(), &decoding),
-            image.as_ref(),
-            &console,
-        ),
-        presenter.report(&statistics, each.as_deref(), &advice),
-        Condition::check_all(&args.fail_if, &statistics).map_err(Into::into),
-    ])
 }
 
 /// Where RTP's reports come, if anything of RTP may.
@@ -305,15 +273,21 @@ fn reports_at(
     Ok(next.transpose()?.flatten())
 }
 
-type Sinks = (Option<Box<dyn Sink>>, Option<Recordings>);
+/// The display.
+enum Display {
+    /// Belongs to the main thread.
+    Main(Box<dyn Sink>),
+    /// A sink that only counts, or none.
+    Any(Option<Box<dyn Sink + Send>>),
+}
 
-/// The display, or a sink that only counts, and the recording.
+/// The display, and the recording.
 fn sinks(
     args: &Args,
     invitation: &[String],
     console: &Arc<Console>,
     owners: (&DecodingThread, &Threads),
-) -> anyhow::Result<Sinks> {
+) -> anyhow::Result<(Display, Option<Recordings>)> {
     let (decoding, threads) = owners;
     let recording = match (&args.output, args.format()?) {
         (Some(path), Some(format)) => {
@@ -325,18 +299,18 @@ fn sinks(
     };
     let output = args.output.as_ref().map(|path| path.display());
     info!("window: {}, recording: {}", !args.headless, or_none(output));
-    let display: Option<Box<dyn Sink>> = if args.grid {
+    let display = if args.grid {
         let window = (!args.headless).then(|| Wall::open(invitation.to_vec()));
         let window = window.transpose()?;
-        Some(Box::new(Tiles::new(window, decoding.clone(), threads)?))
+        Display::Main(Box::new(Tiles::new(window, decoding.clone(), threads)?))
     } else if !args.headless {
         let series = Series::new(args.snapshot.as_deref().map(Path::new));
         let window = Window::open(invitation.to_vec(), series, decoding.clone())?;
-        Some(Box::new(window))
+        Display::Main(Box::new(window))
     } else if recording.is_none() {
-        Some(Box::new(Headless::new(decoding.clone())))
+        Display::Any(Some(Box::new(Headless::new(decoding.clone()))))
     } else {
-        None
+        Display::Any(None)
     };
     Ok((display, recording))
 }

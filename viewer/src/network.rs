@@ -200,6 +200,7 @@ impl Network {
         self.shared.set_timeline(self.timeline.timeline());
         let traced = self.tracer.take().map(Tracer::finish).transpose();
         let traced = traced.map(|lines| self.shared.set_traced(lines.unwrap_or_default()));
+        self.shared.end();
         errors::all_of([outcome, traced, logged])?;
         Ok(self.shared.news().live.statistics.clone())
     }

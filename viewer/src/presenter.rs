@@ -26,9 +26,9 @@ use crate::sink::recordings::Recordings;
 use crate::sink::{Flow, Settled, Shown, Sink, Status};
 
 /// Passes frames to the sinks until the end of the run.
-pub struct Presenter {
+pub struct Presenter<D: ?Sized = dyn Sink> {
     /// The display. If several frames of a tile wait, it gets only the newest.
-    display: Option<Box<dyn Sink>>,
+    display: Option<Box<D>>,
     /// Gets every frame.
     recording: Option<Recordings>,
     /// Frames that are recorded and not shown yet.
@@ -52,11 +52,11 @@ pub struct Presenter {
     remarks_to: Option<Arc<Console>>,
 }
 
-impl Presenter {
+impl<D: Sink + ?Sized> Presenter<D> {
     /// Frames come from the network thread, and their outcomes go back to it.
     #[must_use]
     pub fn new(
-        display: Option<Box<dyn Sink>>,
+        display: Option<Box<D>>,
         recording: Option<Recordings>,
         (decoding, reads_timecode): (DecodingThread, bool),
         files: Files,
@@ -127,16 +127,16 @@ impl Presenter {
         told.context(NO_FIGURES)
     }
 
-    /// Shows frames until the arguments, a sink or a signal end the run, or the network is `gone`.
+    /// Shows frames until the arguments, a sink or a signal end the run, or no more come.
     ///
     /// # Errors
     /// If a sink fails, or nothing arrived within the time set by `--wait`.
-    pub fn run(&mut self, args: &Args, gone: impl Fn() -> bool) -> anyhow::Result<()> {
+    pub fn run(&mut self, args: &Args) -> anyhow::Result<()> {
         let begun = clock::now();
         while !self.stop.load(Ordering::Acquire) {
             // The news is read first, so that what it says about the end holds for the frames taken
             // afterwards.
-            let gone = gone();
+            let gone = self.shared.is_over();
             let news = self.shared.news();
             let waiting = self.shared.frames.take(self.patience());
             let nothing = waiting.is_empty();
@@ -422,7 +422,7 @@ mod tests {
         let mut presenter = Presenter::new(display, None, decoding, files, to, stop);
         assert_eq!(shared.frames.put(frame(0, &quadrants(32, 32))), []);
         let args = Args::parse_from(["framegram-view", "--headless"]);
-        assert!(threads.guard(|| presenter.run(&args, || false)).is_none());
+        assert!(threads.guard(|| presenter.run(&args)).is_none());
         assert!(threads.stop().is_stopped());
         presenter.put_away();
         presenter

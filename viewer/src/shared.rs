@@ -28,6 +28,7 @@ pub struct Shared {
     /// The notice about the trace.
     traced: Mutex<Vec<String>>,
     stop: AtomicBool,
+    over: AtomicBool,
     waker: Waker,
 }
 
@@ -81,6 +82,7 @@ impl Shared {
             timeline: Mutex::default(),
             traced: Mutex::default(),
             stop: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             waker: Waker::new().context("cannot make a waker")?,
         })
     }
@@ -142,6 +144,18 @@ impl Shared {
     /// Whether the network thread is to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
+    }
+
+    /// Whether the network thread has put its last frame.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Records that no more frames come.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.frames.wake();
     }
 
     /// Wakes the network thread.

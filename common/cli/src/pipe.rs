@@ -1,11 +1,12 @@
 //! Writes to a reader that may stop reading: standard output, a FIFO or a device.
 //!
 //! A separate thread opens and writes. So neither a FIFO that nobody has opened
-//! nor a full pipe holds up a stream or the end of the program.
+//! nor a full pipe holds up a stream or the end of the program. What a pipe has
+//! room for is written at once, so that no thread wakes for it.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use nix::fcntl::{FcntlArg, fcntl};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use thiserror::Error;
 
 use crate::paths::STANDARD;
@@ -33,6 +35,9 @@ const OPENING: Duration = Duration::from_millis(100);
 /// What a wide pipe holds: the most that Linux gives by default
 /// (<https://man7.org/linux/man-pages/man7/pipe.7.html>).
 pub const PIPE_BYTES: i32 = 1 << 20;
+
+/// Where an offset is asked for: as `write` does, which moves the target's own.
+const HERE: u64 = u64::MAX;
 
 /// The reader of standard output is gone, which is no failure.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -56,8 +61,11 @@ struct PipeQueue {
 
 #[derive(Default)]
 struct PipeState {
-    items: VecDeque<Vec<u8>>,
+    items: VecDeque<Item>,
+    /// Bytes of them that are not written.
     bytes: usize,
+    /// Where bytes are written without waiting, if the target can do that.
+    at_once: Option<Arc<File>>,
     /// An item that was written: its memory is used for the next one.
     spare: Vec<u8>,
     opened: bool,
@@ -68,6 +76,14 @@ struct PipeState {
     closed: bool,
     /// Threads that wait for a change. Without any, a change costs no system call.
     waiting: usize,
+    /// Whether the thread that writes has nothing to write: it may be one of them.
+    idle: bool,
+}
+
+/// Bytes to write.
+struct Item {
+    bytes: Vec<u8>,
+    written: usize,
 }
 
 impl Pipe {
@@ -160,8 +176,13 @@ impl Pipe {
         }
         state.bytes += bytes;
         let items = items.into_iter().filter(|item| !item.is_empty());
-        state.items.extend(items);
-        self.queue.notify(state);
+        state
+            .items
+            .extend(items.map(|bytes| Item { bytes, written: 0 }));
+        state.write_at_once();
+        if !state.items.is_empty() || state.waiting > usize::from(state.idle) {
+            self.queue.notify(state);
+        }
         Ok(true)
     }
 
@@ -342,25 +363,70 @@ fn unread() -> io::Error {
     )
 }
 
+impl PipeState {
+    /// Writes as much as the target takes without waiting. The thread writes the
+    /// rest, and finds what is wrong.
+    fn write_at_once(&mut self) {
+        while !self.writing
+            && let (Some(out), Some(item)) = (&self.at_once, self.items.front_mut())
+        {
+            let rest = [IoSlice::new(item.rest())];
+            match pwritev2(out, &rest, HERE, ReadWriteFlags::NOWAIT) {
+                Ok(taken) => {
+                    item.written += taken;
+                    self.bytes -= taken;
+                    self.progress += 1;
+                    if !item.rest().is_empty() {
+                        return;
+                    }
+                    if let Some(item) = self.items.pop_front() {
+                        self.reuse(item);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                Err(_) => self.at_once = None,
+            }
+        }
+    }
+
+    /// Keeps the memory of an item that was written.
+    fn reuse(&mut self, item: Item) {
+        if item.bytes.capacity() > self.spare.capacity() {
+            self.spare = item.bytes;
+        }
+    }
+}
+
+impl Item {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+}
+
 impl PipeQueue {
-    fn write_all(&self, mut out: File) -> io::Result<()> {
+    fn write_all(&self, out: File) -> io::Result<()> {
+        let out = Arc::new(out);
         let mut state = self.lock();
         state.opened = true;
+        state.at_once = Some(Arc::clone(&out));
         self.changed.notify_all();
         loop {
+            state.idle = true;
             while state.items.is_empty() && !state.closed {
                 state = self.wait(state, None);
             }
+            state.idle = false;
             let Some(item) = state.items.pop_front() else {
                 return Ok(());
             };
-            state.bytes -= item.len();
+            let mut rest = item.rest();
+            state.bytes -= rest.len();
             state.writing = true;
             // There is room for the next item while this one is written.
             self.notify(state);
-            let mut rest = &item[..];
             while !rest.is_empty() {
-                match out.write(rest) {
+                match (&*out).write(rest) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(taken) => {
                         rest = &rest[taken..];
@@ -374,9 +440,7 @@ impl PipeQueue {
             }
             state = self.lock();
             state.writing = false;
-            if item.capacity() > state.spare.capacity() {
-                state.spare = item;
-            }
+            state.reuse(item);
             if state.waiting > 0 {
                 self.changed.notify_all();
             }

@@ -98,18 +98,24 @@ impl Planes {
         })
     }
 
+    /// The samples of all planes, if there is no padding between them.
+    #[must_use]
+    pub fn packed(&self) -> Option<&[u8]> {
+        let size = (self.width, self.height);
+        let is_packed = self.subsampling.padded(size) == size
+            && self.samples.len() == self.subsampling.bytes(size.0, size.1);
+        is_packed.then_some(self.samples.as_slice())
+    }
+
     /// Takes the samples of all planes in exchange for `memory`, which the next image uses. Only
     /// possible if there is no padding.
     ///
     /// # Errors
     /// Returns `memory` if there is padding.
     pub fn take_packed(&mut self, memory: Vec<u8>) -> Result<Vec<u8>, Vec<u8>> {
-        let size = (self.width, self.height);
-        let is_packed = self.subsampling.padded(size) == size
-            && self.samples.len() == self.subsampling.bytes(size.0, size.1);
-        match is_packed {
-            true => Ok(std::mem::replace(&mut self.samples, memory)),
-            false => Err(memory),
+        match self.packed() {
+            Some(_) => Ok(std::mem::replace(&mut self.samples, memory)),
+            None => Err(memory),
         }
     }
 

@@ -295,6 +295,9 @@ pub const FRAME: &[u8] = b"FRAME\n";
 /// Writes the planes of an image as a frame.
 pub fn write_frame(planes: &Planes, out: &mut impl Write) -> io::Result<()> {
     out.write_all(FRAME)?;
+    if let Some(samples) = planes.packed() {
+        return out.write_all(samples);
+    }
     planes.rows().try_for_each(|row| out.write_all(row))
 }
 

@@ -51,6 +51,7 @@ pub(crate) struct FrameLog {
     repaired_by_parity: u64,
     repaired_by_retransmission: u64,
     waiting: VecDeque<SettledFrames>,
+    awaits_packets: bool,
 }
 
 /// A frame of which something arrived, and whose outcome may still change.
@@ -117,6 +118,11 @@ impl FrameLog {
     pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
         settled.is_some_and(|settled| number.0 < settled.end)
+    }
+
+    /// Whether frames can be settled as soon as any packet proves that they were sent.
+    pub(crate) fn awaits_packets(&self) -> bool {
+        self.awaits_packets
     }
 
     /// Records the first chunk of a frame of this many `chunks`.
@@ -203,6 +209,7 @@ impl FrameLog {
             }
             None => return,
         };
+        self.awaits_packets = false;
         if first < settled.start {
             // It was learned only now that this side listened from the start.
             let before = first..settled.start;
@@ -226,6 +233,7 @@ impl FrameLog {
                     .any(|(_, outcome)| *outcome == Outcome::TailUnknown);
                 if tail && !known && !end && self.open.len() <= MAX_OPEN {
                     // Rebuilt frames imply them, and no packet proves them yet.
+                    self.awaits_packets = true;
                     break;
                 }
                 settled.end = until;
@@ -235,20 +243,6 @@ impl FrameLog {
             }
         }
         self.settled = Some(settled);
-    }
-
-    /// The counts of the settled frames, and of the others as they stand.
-    pub(super) fn tally(&self, knowledge: &Knowledge<'_>) -> Tally {
-        let mut ended = Self {
-            open: self.open.clone(),
-            range: self.range,
-            settled: self.settled.clone(),
-            reached: self.reached,
-            tally: self.tally.clone(),
-            ..Self::default()
-        };
-        ended.settle(knowledge, true, &mut |_| {});
-        ended.tally
     }
 
     /// Settles the oldest open frame, if its outcome has been reported or must be.
@@ -265,8 +259,8 @@ impl FrameLog {
         if open.state == FrameState::Coming && !forced {
             return false;
         }
-        let (record, reached) = self.judged(number, open, self.reached, knowledge);
-        self.reached = reached;
+        let (record, own) = self.judged(number, open, self.reached, knowledge);
+        self.reached = self.reached.after(number, own);
         self.open.remove(&number);
         if record.outcome != Outcome::BeforeJoining {
             self.joined_within.take_if(|within| *within == number);

@@ -159,6 +159,11 @@ impl Recording {
         })
     }
 
+    /// Whether it goes to a pipe or a device.
+    pub(super) fn is_piped(&self) -> bool {
+        matches!(self.out, Out::Pipe { .. })
+    }
+
     /// Writes the frame. Returns whether it was recorded.
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {

@@ -49,6 +49,12 @@ impl Recordings {
             threads: threads.clone(),
         })
     }
+
+    /// Whether the first tile is written to a pipe or a device, which is open already.
+    #[must_use]
+    pub fn are_piped(&self) -> bool {
+        self.tiles.first().is_some_and(Recording::is_piped)
+    }
 }
 
 impl Sink for Recordings {

@@ -102,9 +102,9 @@ const NEVER: [i64; 36] = [
     libc::SYS_userfaultfd,
 ];
 
-/// Memory, time, locks and exit: what any thread needs, besides `mmap` and
-/// `mprotect`.
-const COMPUTING: [i64; 30] = [
+/// Memory, time, locks, exit, and reading and writing what is open: what any
+/// thread needs, besides `mmap` and `mprotect`.
+const COMPUTING: [i64; 31] = [
     libc::SYS_brk,
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
@@ -123,6 +123,7 @@ const COMPUTING: [i64; 30] = [
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_nanosleep,
+    libc::SYS_pwritev2,
     libc::SYS_read,
     libc::SYS_restart_syscall,
     libc::SYS_rseq,

@@ -245,9 +245,9 @@ impl NativeSession {
             ..ReceiverReport::default()
         };
         self.counters.fill_report(&self.outlook(), &mut report);
-        let latency = self.latency();
+        let delays = self.capture_to_shown();
         let latency = |share| {
-            let micros = latency.capture_to_shown().micros_at(share);
+            let micros = delays.micros_at(share);
             u32::try_from(micros).unwrap_or(u32::MAX)
         };
         report.latency_p50 = latency(0.50);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::clock::Estimate;
 use super::{LatencyBreakdown, NativeSession};
-use crate::stats::{self, Outlook, PathFigures, Statistics};
+use crate::stats::{self, DelayHistogram, Outlook, PathFigures, Statistics};
 use crate::time::SenderTime;
 use crate::wire::Format;
 
@@ -53,6 +53,13 @@ impl NativeSession {
         let open = self.counters.frames.open();
         open.for_each(|record| latency.record_frame(record, offset));
         latency
+    }
+
+    /// The delays of its frames from capture to shown, by what is known of the clock now.
+    pub(super) fn capture_to_shown(&self) -> DelayHistogram {
+        let offset = self.offset(self.newest_sent);
+        let open = self.counters.frames.open();
+        self.latency.capture_to_shown(open, offset)
     }
 
     /// Which frames are still open.

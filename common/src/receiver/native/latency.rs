@@ -51,9 +51,15 @@ impl LatencyBreakdown {
         self.one_way.add(&other.one_way);
     }
 
-    /// From capture to shown.
-    pub(super) fn capture_to_shown(&self) -> &DelayHistogram {
-        &self.capture_to_shown
+    /// From capture to shown, with these frames.
+    pub(super) fn capture_to_shown<'a>(
+        &self,
+        frames: impl Iterator<Item = &'a FrameRecord>,
+        offset: Option<i64>,
+    ) -> DelayHistogram {
+        let mut delays = self.capture_to_shown.clone();
+        frames.for_each(|frame| add(&mut delays, frame.captured, frame.shown, offset));
+        delays
     }
 
     /// All distributions: those that the viewer measures, and those that the sender reports.

@@ -68,11 +68,9 @@ impl Plausibility {
         known: u64,
         now: Duration,
     ) -> bool {
-        let passed = now.saturating_sub(self.0[space.index()].at);
-        reached
-            <= known
-                .saturating_add(space.slack())
-                .saturating_add(space.most_in(passed))
+        let at_once = known.saturating_add(space.slack());
+        let passed = || now.saturating_sub(self.0[space.index()].at);
+        reached <= at_once || reached <= at_once.saturating_add(space.most_in(passed()))
     }
 
     /// Records a number that is not allowed. Returns whether it is believed nevertheless: others

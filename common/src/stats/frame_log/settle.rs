@@ -31,20 +31,28 @@ pub(super) struct Reached {
 }
 
 impl FrameLog {
-    /// The record of an open frame as it stands, and what is known of later packets.
+    /// The packets of an open frame, if they are known.
+    pub(super) fn own(
+        &self,
+        number: u64,
+        open: &OpenFrame,
+        reached: Reached,
+    ) -> Option<Range<u64>> {
+        let follows = (reached.frame == Some(number)).then_some(reached.packets);
+        let base = open.base.or_else(|| self.base(number)).or(follows);
+        base.map(|base| base..base.saturating_add(open.chunks()))
+    }
+
+    /// The record of an open frame as it stands, and its packets, if they are known.
     pub(super) fn judged(
         &self,
         number: u64,
         open: &OpenFrame,
         reached: Reached,
         knowledge: &Knowledge<'_>,
-    ) -> (FrameRecord, Reached) {
+    ) -> (FrameRecord, Option<Range<u64>>) {
         let packets = &knowledge.missing;
-        let follows = (reached.frame == Some(number)).then_some(reached.packets);
-        let own = self
-            .base(number)
-            .or(follows)
-            .map(|base| base..base.saturating_add(open.chunks()));
+        let own = self.own(number, open, reached);
         let range = own.clone().unwrap_or_else(|| {
             let end = self.next_base(number + 1).unwrap_or(packets.media.1);
             reached.packets.min(end)..end
@@ -73,11 +81,7 @@ impl FrameLog {
             offset_micros: knowledge.outlook.offset_micros,
             ..open.record.clone()
         };
-        let reached = own.map_or(reached, |own| Reached {
-            packets: own.end,
-            frame: Some(number + 1),
-        });
-        (record, reached)
+        (record, own)
     }
 
     /// The outcome of frames of which nothing arrived, after the packets that were `reached`.
@@ -146,6 +150,14 @@ impl Reached {
             packets,
             frame: (packets == 0).then_some(knowledge.first),
         }
+    }
+
+    /// Behind an open frame with these packets.
+    pub(super) fn after(self, number: u64, own: Option<Range<u64>>) -> Self {
+        own.map_or(self, |own| Self {
+            packets: own.end,
+            frame: Some(number + 1),
+        })
     }
 }
 

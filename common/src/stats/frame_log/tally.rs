@@ -1,7 +1,44 @@
 //! Counts frames by outcome.
 
-use super::FrameRecord;
+use super::settle::{Knowledge, Reached};
+use super::{FrameLog, FrameRecord, FrameState};
 use crate::stats::outcome::{OUTCOMES, Outcome, Outcomes};
+
+impl FrameLog {
+    /// The counts of the settled frames, and of the others as they stand: as if all were settled
+    /// now.
+    pub(in crate::stats) fn tally(&self, knowledge: &Knowledge<'_>) -> Tally {
+        let mut tally = self.tally.clone();
+        let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
+        let (settled, mut reached) = match &self.settled {
+            Some(settled) => (settled.clone(), self.reached),
+            None => (first..first, Reached::start(knowledge)),
+        };
+        tally.record_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
+        let mut next = settled.end;
+        let open = self.open.range(next..knowledge.sent.max(next));
+        let open = open.map(|(number, open)| (*number, Some(open)));
+        for (number, open) in open.chain([(knowledge.sent.max(next), None)]) {
+            for (run, outcome) in self.absent(next..number, reached, knowledge) {
+                tally.record_absent(run.end - run.start, outcome);
+            }
+            let Some(open) = open else {
+                break;
+            };
+            let (outcome, own) = match open.state {
+                FrameState::Told(outcome) => (outcome, self.own(number, open, reached)),
+                _ => {
+                    let (record, own) = self.judged(number, open, reached, knowledge);
+                    (record.outcome, own)
+                }
+            };
+            tally.record_one(outcome, open.record.stale);
+            reached = reached.after(number, own);
+            next = number + 1;
+        }
+        tally
+    }
+}
 
 /// Counts of frames by outcome.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,12 +55,16 @@ pub(in crate::stats) struct Tally {
 impl Tally {
     /// Counts a frame of which something arrived.
     pub(super) fn record(&mut self, record: &FrameRecord) {
-        let outcome = record.outcome;
+        self.record_one(record.outcome, record.stale);
+    }
+
+    /// Counts a frame with this outcome and stale share, of which something arrived.
+    fn record_one(&mut self, outcome: Outcome, stale: f64) {
         self.counts[outcome as usize] += 1;
         let incomplete = [Outcome::Corrupt, Outcome::TailUnknown].contains(&outcome);
         self.incomplete += u64::from(incomplete || outcome.lacks_packets());
         if outcome == Outcome::Concealed {
-            self.stale += record.stale;
+            self.stale += stale;
         }
     }
 
