@@ -7,6 +7,7 @@
 mod arrivals;
 mod bounds;
 mod input;
+mod jpegs;
 mod packets;
 mod parity;
 mod parts;
@@ -25,9 +26,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     target("native", parts::native),
     target("jpeg", parts::jpeg),
+    target("splitter", jpegs::splitter),
+    target("requantise", jpegs::requantise),
     target("splice", parts::splice),
     target("rtp_jpeg", parts::rtp_jpeg),
     target("parity", parity::run),

@@ -5,6 +5,8 @@ mod choice;
 mod compressor;
 mod decoder;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod helper;
 mod huffman;
 mod image;

@@ -36,6 +36,9 @@ pub struct Planner {
     fec: Fec,
     /// Cache of plans; consecutive frames need the same ones.
     known: HashMap<Key, Best>,
+    /// The answers to NACKs that all plans for this loss, burst and number of rounds share: those
+    /// of the path that was planned for last.
+    answers: Option<((u64, u64, u32), AnswerPlan)>,
     /// Plans computed for the current block.
     worked_out: usize,
 }
@@ -77,6 +80,7 @@ impl Planner {
         Self {
             fec,
             known: HashMap::new(),
+            answers: None,
             worked_out: 0,
         }
     }
@@ -170,10 +174,14 @@ impl Planner {
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();
                 }
-                let worked_out = &mut self.worked_out;
+                let (worked_out, answers) = (&mut self.worked_out, &mut self.answers);
                 return *self.known.entry(key).or_insert_with(|| {
                     *worked_out += 1;
-                    key.best()
+                    let path = (key.loss, key.burst, key.rounds);
+                    answers.take_if(|(of, _)| *of != path);
+                    let plan = || AnswerPlan::new(&key.model(), key.rounds as usize);
+                    let (_, answers) = answers.get_or_insert_with(|| (path, plan()));
+                    key.best(answers)
                 });
             }
         };
@@ -196,19 +204,22 @@ impl Key {
         }
     }
 
+    fn model(&self) -> LossModel {
+        let [loss, burst] = [self.loss, self.burst].map(f64::from_bits);
+        LossModel::new(loss, burst)
+    }
+
     /// Computes the best parity: the number of packets at which one more costs
     /// what it saves in answers and failed frames. If more than [`MAX_FAILS`] would
     /// still fail, returns the parity that meets this limit on average over similar
     /// blocks.
-    fn best(&self) -> Best {
-        let [loss, burst] = [self.loss, self.burst].map(f64::from_bits);
-        let model = LossModel::new(loss, burst);
-        let answers = AnswerPlan::new(&model, self.rounds as usize);
+    fn best(&self, answers: &AnswerPlan) -> Best {
+        let model = self.model();
         let mut run = model.run(self.chunks);
         let mut best = Step::default();
         let mut before = best;
         for parity in 0..=self.chunks + MAX_BEYOND {
-            let step = self.step(parity, &run, &answers);
+            let step = self.step(parity, &run, answers);
             if parity == 0 || step.cost < best.cost {
                 best = step;
             }

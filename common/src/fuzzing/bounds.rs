@@ -9,6 +9,10 @@ pub(super) const MAX_OPERATIONS: usize = 300;
 /// Upper bound on outputs without time advancing. A machine with more never comes to rest.
 pub(super) const MAX_TURNS: usize = 5_000;
 
+/// Statistics are taken after every this many operations, and after the last one: they cost more
+/// than the operations themselves.
+pub(super) const STATISTICS_EVERY: usize = 16;
+
 pub(super) const START: Duration = Duration::from_secs(100);
 pub(super) const STREAM: u64 = 7;
 pub(super) const VIEWER: u64 = 9;

@@ -1,5 +1,7 @@
 //! Packets of a sender, genuine and forged.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +40,10 @@ impl PacketMaker {
                 Packet::Chunk(chunk)
             }
             6 | 7 => {
-                let frames: Vec<_> = (0..=input.below(4) as u64)
-                    .map(|behind| Arc::new(chunked_at(frame.0 + behind)))
-                    .collect();
-                block = ParityBlock::new(u16::from(input.u8()), &frames, 8).expect("a block");
-                let mut parity = block.packet(input.below(8));
+                block = block_of(frame, input.below(4) as u64 + 1);
+                let number = input.u8().into();
+                let mut parity = block.packet(input.below(SHARDS));
+                parity.block = number;
                 match input.u8() % 8 {
                     0 => {
                         shard.extend_from_slice(parity.shard);
@@ -159,13 +160,43 @@ fn totals(input: &mut Input<'_>, sent: u64, now: Duration) -> SenderReport {
     }
 }
 
-fn chunked(frame: FrameNumber) -> ChunkedFrame {
-    chunked_at(frame.0)
+/// Upper bound on the frames and on the blocks that are kept for the next runs: making them takes
+/// longer than most packets.
+const MAX_MADE: usize = 512;
+
+/// Parity shards of a block.
+const SHARDS: usize = 8;
+
+thread_local! {
+    static FRAMES: RefCell<BTreeMap<FrameNumber, Arc<ChunkedFrame>>> = RefCell::default();
+    static BLOCKS: RefCell<BTreeMap<(FrameNumber, u64), Arc<ParityBlock>>> = RefCell::default();
+}
+
+/// What was made for this key, or is made now.
+fn made<K: Ord, V>(known: &mut BTreeMap<K, Arc<V>>, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    if known.len() >= MAX_MADE {
+        known.clear();
+    }
+    Arc::clone(known.entry(key).or_insert_with(|| Arc::new(make())))
+}
+
+/// The parity over this many frames.
+fn block_of(first: FrameNumber, frames: u64) -> Arc<ParityBlock> {
+    let make = || {
+        let frames = (0..frames).map(|behind| chunked(FrameNumber(first.0 + behind)));
+        let frames: Vec<_> = frames.collect();
+        ParityBlock::new(0, &frames, SHARDS).expect("a block")
+    };
+    BLOCKS.with_borrow_mut(|blocks| made(blocks, (first, frames), make))
 }
 
 /// A frame whose length and bytes follow from its number. Every other frame is the same JPEG with
 /// restart slices.
-fn chunked_at(number: u64) -> ChunkedFrame {
+fn chunked(number: FrameNumber) -> Arc<ChunkedFrame> {
+    FRAMES.with_borrow_mut(|frames| made(frames, number, || cut(number)))
+}
+
+fn cut(FrameNumber(number): FrameNumber) -> ChunkedFrame {
     let (jpeg, tables) = if number.is_multiple_of(2) {
         (SLICED.to_vec(), 1)
     } else {

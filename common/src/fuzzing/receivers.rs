@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, VIEWER, address};
+use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, VIEWER, address};
 use super::input::Input;
 use super::packets::PacketMaker;
 use crate::receiver::{
@@ -48,6 +48,7 @@ pub(super) fn receiver(bytes: &[u8]) {
         }
         watched.drain(now);
     }
+    watched.finish(now);
 }
 
 /// A receiver of every format.
@@ -79,6 +80,7 @@ pub(super) fn formats(bytes: &[u8]) {
         }
         watched.drain(now);
     }
+    watched.finish(now);
 }
 
 /// A receiver of several senders side by side.
@@ -109,10 +111,9 @@ pub(super) fn grid(bytes: &[u8]) {
             }
         }
         watched.drain(now);
-        let receiver = &watched.receiver;
-        assert!(receiver.tiles() <= MAX_TILES);
-        assert_eq!(receiver.tile_statistics().len(), receiver.tiles());
+        assert!(watched.receiver.tiles() <= MAX_TILES);
     }
+    watched.finish(now);
 }
 
 /// A receiver whose every output is checked.
@@ -122,6 +123,8 @@ struct Watched {
     newest: BTreeMap<u64, FrameNumber>,
     /// When it is next due.
     due: Option<Duration>,
+    /// The operations so far.
+    operations: usize,
 }
 
 impl Watched {
@@ -130,6 +133,7 @@ impl Watched {
             receiver: Receiver::new(config, VIEWER, (1, 2), START),
             newest: BTreeMap::new(),
             due: None,
+            operations: 0,
         }
     }
 
@@ -139,9 +143,31 @@ impl Watched {
         self.receiver.handle_datagram(from, input.bytes(len), now);
     }
 
-    /// Takes all output, until nothing is due `now`.
+    /// Does what is due `now`, after each operation.
     fn drain(&mut self, now: Duration) {
         self.receiver.handle_timeout(now);
+        self.take_output(now);
+        self.operations += 1;
+        if self.operations.is_multiple_of(STATISTICS_EVERY) {
+            self.take_statistics();
+        }
+    }
+
+    /// Ends the run. Each frame then has a record.
+    fn finish(&mut self, now: Duration) {
+        self.receiver.finish();
+        while !matches!(self.receiver.poll_output(now), Output::Timeout(_)) {}
+        self.take_statistics();
+    }
+
+    fn take_statistics(&self) {
+        let _ = self.receiver.statistics();
+        let tiles = self.receiver.tile_statistics();
+        assert_eq!(tiles.len(), self.receiver.tiles());
+    }
+
+    /// Takes all output, until nothing is due `now`.
+    fn take_output(&mut self, now: Duration) {
         let mut turns = 0;
         loop {
             assert!(turns < MAX_TURNS, "does not come to rest");
@@ -162,7 +188,6 @@ impl Watched {
                 }
             }
         }
-        let _ = self.receiver.statistics();
     }
 
     fn settle(&mut self, frame: &ReceivedFrame, now: Duration) {

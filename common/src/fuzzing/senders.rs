@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::arrivals::arrival_report;
-use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STREAM, VIEWER};
+use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, STREAM, VIEWER};
 use super::input::Input;
 use super::packets::SLICED;
 use crate::fec::Fec;
@@ -14,6 +14,9 @@ use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
     FrameNack, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
 };
+
+/// Longer frames reach no other code.
+const MAX_FRAME: usize = 8_000;
 
 pub(super) fn sender(bytes: &[u8]) {
     let mut input = Input(bytes);
@@ -43,7 +46,7 @@ pub(super) fn sender(bytes: &[u8]) {
     };
     let mut machine = Sender::new(config, STREAM, START);
     let (mut now, mut number, mut out) = (START, 0, Vec::new());
-    for _ in 0..MAX_OPERATIONS {
+    for at in 1..=MAX_OPERATIONS {
         if input.is_empty() {
             break;
         }
@@ -55,7 +58,7 @@ pub(super) fn sender(bytes: &[u8]) {
             }
             2 => machine.set_datagram(input.u16().into()),
             3 => {
-                let len = usize::from(input.u16());
+                let len = usize::from(input.u16()) % MAX_FRAME;
                 let jpeg = if len.is_multiple_of(3) {
                     Bytes::from_static(SLICED)
                 } else {
@@ -97,8 +100,11 @@ pub(super) fn sender(bytes: &[u8]) {
             machine.poll_timeout().is_none_or(|at| at > now),
             "does not rest"
         );
-        let _ = machine.statistics(now);
+        if at.is_multiple_of(STATISTICS_EVERY) {
+            let _ = machine.statistics(now);
+        }
     }
+    let _ = machine.statistics(now);
 }
 
 fn feedback(input: &mut Input<'_>) -> Packet<'static> {

@@ -24,8 +24,8 @@ macro_rules! targets {
         }
     };
 }
-targets!(native jpeg splice rtp_jpeg parity receiver formats sender acceptor plain_sender grid
-    rate);
+targets!(native jpeg splitter requantise splice rtp_jpeg parity receiver formats sender acceptor
+    plain_sender grid rate);
 
 #[test]
 fn the_sliced_picture_is_one() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use framegram_common::wire::sdp;
+
 use crate::{Secret, Srtp, SrtpKey, SrtpSuite, key_text};
 
 /// Any key.
@@ -71,7 +73,10 @@ pub fn run(bytes: &[u8]) {
     let mut out = Vec::new();
     each(bytes, |step| {
         if let Ok(text) = std::str::from_utf8(step.data) {
-            let _ = SrtpKey::of_attribute(text);
+            let _ = sdp::size(text);
+            for attribute in sdp::cryptos(text).chain([text]) {
+                let _ = SrtpKey::of_attribute(attribute);
+            }
         }
         let [a, b] = &mut sides;
         let (from, to) = if step.comes_from_viewer() {

@@ -83,7 +83,7 @@ fn one_packet_more_costs_as_much_as_it_saves_and_few_frames_fail() {
                 let model = LossModel::new(loss, burst);
                 let answers = AnswerPlan::new(&model, rounds as usize);
                 let step = |parity| key.step(parity, &model.run(key.chunks + parity), &answers);
-                let best = key.best();
+                let best = key.best(&answers);
                 let parity = best.share * key.chunks as f64;
                 let case = (loss, burst, chunks, rounds, parity);
                 let (few, many) = (step(parity.floor() as usize), step(parity.ceil() as usize));
