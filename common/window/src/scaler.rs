@@ -8,7 +8,7 @@ use crate::area::{Area, fit};
 
 /// Scales pictures. It keeps what depends only on the sizes from frame to frame.
 #[derive(Default)]
-pub struct Scaler {
+pub struct WindowScaler {
     /// For each target column: the source column to its left, and the weight of
     /// the next one, out of 256.
     columns: Vec<(u32, u32)>,
@@ -27,7 +27,7 @@ struct StretchedRow {
     pixels: Vec<u32>,
 }
 
-impl Scaler {
+impl WindowScaler {
     /// Draws `picture` as large as it fits onto the canvas `target`, with black
     /// borders.
     pub fn draw_centred(
@@ -158,7 +158,7 @@ mod tests {
             width,
             height,
         };
-        Scaler::default().draw(picture, &mut target, width, area);
+        WindowScaler::default().draw(picture, &mut target, width, area);
         target
     }
 

@@ -31,7 +31,7 @@ const MAX_LINES: usize = 100;
 const MAX_HEADERS: usize = 8;
 
 /// What a server answers.
-pub(super) enum Answer {
+pub(super) enum HttpAnswer {
     /// JPEGs, a sequence or a single one.
     Jpegs(Body),
     /// Another kind of content, which FFmpeg may know.
@@ -54,10 +54,10 @@ type Incoming = BufReader<Box<dyn Read + Send>>;
 ///
 /// # Errors
 /// If there is no server, or it refuses.
-pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
+pub(super) fn get(url: &str, stop: &Stop) -> Result<HttpAnswer> {
     let mut url = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
-        let Some(place) = Place::of(&url) else {
+        let Some(place) = HttpUrl::of(&url) else {
             return get_by_ffmpeg(&url, stop);
         };
         let name = redacted(&url);
@@ -85,10 +85,10 @@ pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
                     return get_by_ffmpeg(&url, stop);
                 }
                 if !is_known && !begins_like_jpegs(&mut body) {
-                    return Ok(Answer::Other);
+                    return Ok(HttpAnswer::Other);
                 }
                 let has_end = is_still || !is_known && header("content-length").is_some();
-                return Ok(Answer::Jpegs(Body {
+                return Ok(HttpAnswer::Jpegs(Body {
                     is_stream: !has_end,
                     stream: body,
                     chunk: is_chunked.then_some(0),
@@ -115,12 +115,12 @@ fn begins_like_jpegs(body: &mut impl BufRead) -> bool {
 ///
 /// # Errors
 /// As for [`get`].
-fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
+fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<HttpAnswer> {
     let is_http = url
         .get(..4)
         .is_some_and(|http| http.eq_ignore_ascii_case("http"));
     if !is_http {
-        return Ok(Answer::Other);
+        return Ok(HttpAnswer::Other);
     }
     let name = redacted(url);
     let mut reader = UrlReader::open(url, stop).with_context(|| format!("cannot open {name}"))?;
@@ -130,9 +130,9 @@ fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
     let has_end = reader.has_end();
     let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(reader));
     if !is_known && !begins_like_jpegs(&mut stream) {
-        return Ok(Answer::Other);
+        return Ok(HttpAnswer::Other);
     }
-    Ok(Answer::Jpegs(Body {
+    Ok(HttpAnswer::Jpegs(Body {
         is_stream: !has_end,
         stream,
         chunk: None,
@@ -140,7 +140,7 @@ fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
 }
 
 /// The target of a URL.
-struct Place {
+struct HttpUrl {
     user: Option<String>,
     /// Including the port.
     host: String,
@@ -149,7 +149,7 @@ struct Place {
 
 type Headers = Vec<(String, String)>;
 
-impl Place {
+impl HttpUrl {
     /// `None` for any scheme but unencrypted HTTP.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;

@@ -24,7 +24,7 @@ pub struct Timeline {
     /// Length of each bucket in seconds.
     pub bucket_s: u32,
     /// Consecutive buckets, from the first frame or packet on.
-    pub buckets: Vec<Bucket>,
+    pub buckets: Vec<TimelineBucket>,
     /// Number of frames that each letter of `outcomes` covers; the letter is
     /// their worst outcome.
     pub frames_per_letter: u32,
@@ -43,7 +43,7 @@ pub struct Timeline {
 /// Figures of one bucket. A frame counts when it was shown, otherwise when its
 /// last chunk arrived, otherwise with the frame before it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Bucket {
+pub struct TimelineBucket {
     /// Frames shown, complete or concealed.
     pub shown: u64,
     /// Of these, complete after repair.
@@ -94,7 +94,7 @@ pub struct TimelineRecorder {
     /// The newest time at which a frame was counted.
     last: Duration,
     bucket_s: u32,
-    buckets: Vec<Bucket>,
+    buckets: Vec<TimelineBucket>,
     strip: OutcomeStrip,
     lossy: LossyFrames,
     delays: DelayHistogram,
@@ -193,17 +193,17 @@ impl TimelineRecorder {
     }
 
     /// The bucket for `time`. Earlier times count in the first one.
-    fn at(&mut self, time: Duration) -> &mut Bucket {
+    fn at(&mut self, time: Duration) -> &mut TimelineBucket {
         let origin = *self.origin.get_or_insert(time);
         let seconds = time.saturating_sub(origin).as_secs();
         while seconds / u64::from(self.bucket_s) >= MAX_BUCKETS as u64 {
             self.bucket_s *= 2;
             let pairs = self.buckets.chunks(2);
-            self.buckets = pairs.map(Bucket::join).collect();
+            self.buckets = pairs.map(TimelineBucket::join).collect();
         }
         let index = (seconds / u64::from(self.bucket_s)) as usize;
         if index >= self.buckets.len() {
-            self.buckets.resize_with(index + 1, Bucket::default);
+            self.buckets.resize_with(index + 1, TimelineBucket::default);
         }
         &mut self.buckets[index]
     }
@@ -227,7 +227,7 @@ impl TimelineRecorder {
     }
 }
 
-impl Bucket {
+impl TimelineBucket {
     /// Adds delays, given their number, sum, minimum and maximum.
     fn add_delays(&mut self, (count, sum): (u64, f64), (min, max): (f64, f64)) {
         self.delays.0 += count;
@@ -261,7 +261,7 @@ impl Bucket {
 }
 
 /// The counts of a bucket, in the order of `told`.
-const COUNTS: [fn(&mut Bucket) -> &mut u64; 3] = [
+const COUNTS: [fn(&mut TimelineBucket) -> &mut u64; 3] = [
     |bucket| &mut bucket.bytes,
     |bucket| &mut bucket.packets_lost,
     |bucket| &mut bucket.socket_dropped,

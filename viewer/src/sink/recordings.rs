@@ -10,7 +10,7 @@ use framegram_cli::paths::numbered;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 
-use super::recording::{Format, Recording};
+use super::recording::{Recording, RecordingFormat};
 use super::{Flow, Shown, Sink, Status, TICK};
 use crate::decoding::DecodingThread;
 
@@ -18,7 +18,7 @@ use crate::decoding::DecodingThread;
 pub struct Recordings {
     tiles: Vec<Recording>,
     path: PathBuf,
-    format: Format,
+    format: RecordingFormat,
     patience: Option<Duration>,
     console: Arc<Console>,
     decoding: DecodingThread,
@@ -32,7 +32,7 @@ impl Recordings {
     /// If it cannot be written.
     pub fn create(
         path: &Path,
-        format: Format,
+        format: RecordingFormat,
         patience: Option<Duration>,
         console: &Arc<Console>,
         (decoding, threads): (&DecodingThread, &Threads),

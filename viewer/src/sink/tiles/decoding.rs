@@ -46,13 +46,13 @@ pub(super) struct Done {
 }
 
 /// The decoders, each in a thread of its own. A decoder that is busy at the end is left behind.
-pub(super) struct Decoding {
-    queue: Arc<Queue>,
+pub(super) struct TileDecoders {
+    queue: Arc<TileQueue>,
     done: Receiver<Done>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct TileQueue {
     jobs: Mutex<Jobs>,
     changed: Condvar,
 }
@@ -64,7 +64,7 @@ struct Jobs {
     over: bool,
 }
 
-impl Decoding {
+impl TileDecoders {
     /// Starts the decoders. `threads` records their panics.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Decoding {
         decoders: usize,
         worker: impl Fn() -> Result<W>,
     ) -> Result<Self> {
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(TileQueue::default());
         let (finished, done) = mpsc::channel();
         for decoder in 0..decoders {
             let (queue, finished, mut work) = (Arc::clone(&queue), finished.clone(), worker()?);
@@ -118,7 +118,7 @@ impl Decoding {
     }
 }
 
-impl Drop for Decoding {
+impl Drop for TileDecoders {
     fn drop(&mut self) {
         let mut jobs = self.queue.lock();
         *jobs = Jobs {
@@ -130,7 +130,7 @@ impl Drop for Decoding {
     }
 }
 
-impl Queue {
+impl TileQueue {
     /// Waits for a frame; `None` when there are no more.
     fn take(&self, takes_slow: bool) -> Option<TileJob> {
         let mut jobs = self.lock();
@@ -228,11 +228,11 @@ mod tests {
     }
 
     /// Decoders whose slow frames, those of tile 0, take until the returned sender is dropped.
-    fn held_up(decoders: usize) -> (Decoding, Sender<()>) {
+    fn held_up(decoders: usize) -> (TileDecoders, Sender<()>) {
         let (release, held) = channel::<()>();
         let held = Arc::new(Mutex::new(held));
         let threads = Threads::new(&Stop::new());
-        let decoding = Decoding::with(&threads, decoders, || {
+        let decoding = TileDecoders::with(&threads, decoders, || {
             let held = Arc::clone(&held);
             let mut decoder = Decoder::new()?;
             Ok(move |job: TileJob| {
