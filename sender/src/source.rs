@@ -13,7 +13,6 @@ pub mod mjpeg;
 mod opencv;
 mod paced;
 mod pattern;
-mod percent;
 mod retry;
 mod row;
 mod spec;

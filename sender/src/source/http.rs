@@ -7,11 +7,12 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64ct::{Base64, Encoding};
 use framegram_cli::secrets::redacted;
+use percent_encoding::percent_decode_str;
 
 use super::ffmpeg::url::UrlReader;
 use super::kind;
-use super::percent::decoded;
 use crate::stop::Stop;
 
 /// Timeout of a connection, and between two bytes of the stream.
@@ -213,9 +214,7 @@ impl HttpUrl {
         }
         let mut stream = stream?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let login = self.user.as_deref().map_or(String::new(), |user| {
-            format!("Authorization: Basic {}\r\n", base64(&decoded(user)))
-        });
+        let login = self.user.as_deref().map(login).unwrap_or_default();
         let (path, host) = (&self.path, &self.host);
         write!(
             stream,
@@ -237,6 +236,12 @@ impl HttpUrl {
         }
         bail!("its answer does not come")
     }
+}
+
+/// The header field of a login: a user, or a user, a colon and a password.
+fn login(user: &str) -> String {
+    let user: Vec<u8> = percent_decode_str(user).collect();
+    format!("Authorization: Basic {}\r\n", Base64::encode_string(&user))
 }
 
 /// Reads the status and the headers of an answer.
@@ -293,26 +298,6 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
         bytes.pop();
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) as usize & 63;
-            text.push(if digit <= group.len() {
-                DIGITS[index].into()
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -10,9 +10,11 @@ fn logins_are_written_as_basic_ones_are() {
         ("a:b", "YTpi"),
         ("a:%40/b", "YTpAL2I="),
         ("a%2", "YSUy"),
+        ("%+f", "JStm"),
         ("", ""),
     ] {
-        assert_eq!(base64(&decoded(user)), written);
+        let written = format!("Authorization: Basic {written}\r\n");
+        assert_eq!(login(user), written);
     }
 }
 
