@@ -22,7 +22,7 @@ use framegram_media::{Planes, Undecodable};
 
 use self::times::PartTimes;
 use self::y4m::Y4mRecorder;
-use super::{Flow, Shown, Sink, Status, TICK};
+use super::{Flow, Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 
 /// The format of a recording.
@@ -276,10 +276,6 @@ impl Sink for Recording {
         } else {
             Flow::Continue
         })
-    }
-
-    fn patience(&self) -> Duration {
-        TICK
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

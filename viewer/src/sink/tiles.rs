@@ -204,10 +204,6 @@ impl Sink for Tiles {
             }
         }
     }
-
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(())
-    }
 }
 
 fn labels<'a>(status: &Status<'a>) -> Vec<TileLabel<'a>> {

@@ -305,10 +305,6 @@ impl Sink for StreamWindow {
     fn patience(&self) -> Duration {
         EVENTS
     }
-
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(())
-    }
 }
 
 /// Opens a window, for one sender or several.
