@@ -10,7 +10,7 @@ mod stage;
 
 use std::time::Duration;
 
-pub use judge::{Drop, LinkDecision, Passage, REORDER_BY};
+pub use judge::{LinkDecision, Passage, REORDER_BY};
 pub use links::ImpairedLinks;
 pub use log::{Act, HEADER, Log, LogReader, LogRow, LoggedChunk, NoRow, PacketName, ReadError};
 pub use spec::SpecError;
@@ -169,7 +169,7 @@ mod tests {
             },
             400_000,
         );
-        let lost = share(&decisions, |decision| decision.dropped == Some(Drop::Burst));
+        let lost = share(&decisions, |decision| decision.dropped == Some(Act::Burst));
         let runs = decisions
             .windows(2)
             .filter(|pair| pair[0].dropped.is_none() && pair[1].dropped.is_some());
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(
             decisions
                 .iter()
-                .filter(|decision| decision.dropped == Some(Drop::Queue))
+                .filter(|decision| decision.dropped == Some(Act::Queue))
                 .count(),
             4
         );

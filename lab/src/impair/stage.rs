@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::judge::{Drop, Judge, LinkDecision};
+use super::judge::{Judge, LinkDecision};
 use super::log::{Act, LogRow, PacketName};
 use super::{Impairment, Passage};
 
@@ -96,11 +96,8 @@ impl<T: Clone> Stage<T> {
             },
             delay: None,
         };
-        if let Some(drop) = decision.dropped {
-            self.record(LogRow {
-                act: act(drop),
-                ..row
-            });
+        if let Some(act) = decision.dropped {
+            self.record(LogRow { act, ..row });
         }
         for (passage, copy) in decision.passages.into_iter().flatten().zip(1..) {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
@@ -192,15 +189,6 @@ impl<T: Clone> Stage<T> {
         if let Some(rows) = &mut self.rows {
             rows.push_back(row);
         }
-    }
-}
-
-fn act(drop: Drop) -> Act {
-    match drop {
-        Drop::Loss => Act::Lost,
-        Drop::Burst => Act::Burst,
-        Drop::Queue => Act::Queue,
-        Drop::Mtu => Act::Mtu,
     }
 }
 
