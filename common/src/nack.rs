@@ -14,7 +14,7 @@ use crate::fec::{AnswerPlan, LossModel, retransmit_gap};
 use crate::seq::FrameNumber;
 use crate::wire::native::{Chunk, FrameNack, HEADER, MAX_GAPS, MAX_NACK_FRAMES, NACK_BODY};
 pub(crate) use missing::IncompleteFrame;
-use missing::{MAX_LOOKED_AT, Room, gaps, within_reach};
+use missing::{MAX_LOOKED_AT, NackRoom, gaps, within_reach};
 use outstanding::Outstanding;
 use timing::{LONG_REST, MAX_REORDERING, RESPONSE_TIME, UNKNOWN_RTT};
 
@@ -154,7 +154,7 @@ impl NackGenerator {
         if now < self.not_before {
             return None;
         }
-        let mut room = Room {
+        let mut room = NackRoom {
             bytes: datagram.saturating_sub(HEADER + NACK_BODY),
             gaps: MAX_GAPS,
         };
@@ -196,7 +196,7 @@ impl NackGenerator {
     fn frame_nack(
         &mut self,
         frame: &IncompleteFrame<'_>,
-        room: &mut Room,
+        room: &mut NackRoom,
         now: Duration,
     ) -> Option<FrameNack> {
         if room.gaps_of_one_more() == 0 || self.due_for(frame)? > now {

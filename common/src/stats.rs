@@ -36,7 +36,7 @@ pub use frame_log::FrameRecord;
 pub(crate) use join::JoinPoint;
 pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
 pub(crate) use outlook::Outlook;
-pub use path::{Bursts, Clock, Delays, LossPattern, PathFigures, PathMtuFigures};
+pub use path::{Bursts, ClockOffset, Delays, LossPattern, PathFigures, PathMtuFigures};
 pub use report_file::ReportFile;
 pub use sequence::{Arrival, Gap, SequenceTracker};
 pub use timecode::TimecodeCounts;
@@ -90,7 +90,7 @@ pub struct Statistics {
     /// The parts of the delay from capture to display.
     pub delays_ms: Delays,
     /// The sender's clock, as the viewer estimates it.
-    pub clock: Option<Clock>,
+    pub clock: Option<ClockOffset>,
     /// Viewers that connected; `None` unless the sender listens for them.
     pub admission: Option<Admission>,
     /// Figures from the timecodes in the frames, if the viewer read them.

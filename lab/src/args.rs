@@ -17,7 +17,7 @@ use crate::thresholds::Condition;
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: LabCommand,
 }
 
 impl Args {
@@ -27,9 +27,9 @@ impl Args {
     /// A usage error in clap's format.
     pub fn check(self) -> Result<Self, clap::Error> {
         let (input, report) = match &self.command {
-            Command::Analyze(args) => (Named::new("FILE", &args.recording), &args.report),
-            Command::WhatIf(args) => (Named::new("FILE.trace", &args.trace), &args.report),
-            Command::Check(_) => return Ok(self),
+            LabCommand::Analyze(args) => (Named::new("FILE", &args.recording), &args.report),
+            LabCommand::WhatIf(args) => (Named::new("FILE.trace", &args.trace), &args.report),
+            LabCommand::Check(_) => return Ok(self),
         };
         let report = report.as_deref().map(|path| Named::new("--report", path));
         let conflict = conflict(&[input], report.as_slice());
@@ -42,7 +42,7 @@ impl Args {
 
 /// The subcommands.
 #[derive(Clone, Debug, Subcommand)]
-pub enum Command {
+pub enum LabCommand {
     /// Read the timecodes of a recording made with any player
     ///
     /// Says how many frames were seen, lost and repeated. Of standard input, also

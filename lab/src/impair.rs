@@ -8,13 +8,9 @@ mod log;
 mod spec;
 mod stage;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use judge::Judge;
-
-pub use judge::{Drop, LinkDecision, Passage, REORDER_BY};
+pub use judge::{LinkDecision, Passage, REORDER_BY};
 pub use links::ImpairedLinks;
 pub use log::{Act, HEADER, Log, LogReader, LogRow, LoggedChunk, NoRow, PacketName, ReadError};
 pub use spec::SpecError;
@@ -76,70 +72,38 @@ pub struct GilbertElliott {
     pub step: Option<Duration>,
 }
 
-/// The link. Input: [`Link::send`]; output: [`Link::poll`], due at
+/// The link in virtual time. Input: [`Link::send`]; output: [`Link::poll`], due at
 /// [`Link::poll_timeout`].
 #[derive(Debug)]
-pub struct Link {
-    judge: Judge,
-    sequence: u64,
-    on_the_way: BinaryHeap<Reverse<InTransit>>,
-}
+pub struct Link(Stage<()>);
 
 impl Link {
     /// A link with this impairment.
     #[must_use]
     pub fn new(impairment: Impairment) -> Self {
-        Self {
-            judge: Judge::new(impairment),
-            sequence: 0,
-            on_the_way: BinaryHeap::new(),
-        }
+        Self(Stage::since_zero(impairment))
     }
 
     /// Sends a datagram. Returns what happens to it.
     pub fn send(&mut self, datagram: &[u8], now: Duration) -> LinkDecision {
-        let decision = self.judge.judge(datagram.len(), now);
-        for passage in decision.passages.into_iter().flatten() {
-            self.sequence += 1;
-            self.on_the_way.push(Reverse(InTransit {
-                arrives: passage.arrives,
-                sequence: self.sequence,
-                datagram: passage.copy(datagram),
-            }));
-        }
-        decision
+        self.0.push(datagram, (), now)
     }
 
     /// Sets the rate of the bottleneck from now on, in bits of UDP payload a second.
     pub fn set_rate(&mut self, rate: u64, now: Duration) {
-        self.judge.set_rate(rate, now);
+        self.0.set_rate(rate, now);
     }
 
     /// The next datagram that has arrived by `now`.
     pub fn poll(&mut self, now: Duration) -> Option<Vec<u8>> {
-        if self.poll_timeout()? > now {
-            return None;
-        }
-        self.on_the_way
-            .pop()
-            .map(|Reverse(travelling)| travelling.datagram)
+        self.0.poll(now).map(|handed| handed.datagram)
     }
 
     /// When the next datagram arrives.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.on_the_way
-            .peek()
-            .map(|Reverse(travelling)| travelling.arrives)
+        self.0.poll_timeout()
     }
-}
-
-/// A datagram in transit, ordered by arrival, then by order of sending.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct InTransit {
-    arrives: Duration,
-    sequence: u64,
-    datagram: Vec<u8>,
 }
 
 #[cfg(test)]
@@ -205,7 +169,7 @@ mod tests {
             },
             400_000,
         );
-        let lost = share(&decisions, |decision| decision.dropped == Some(Drop::Burst));
+        let lost = share(&decisions, |decision| decision.dropped == Some(Act::Burst));
         let runs = decisions
             .windows(2)
             .filter(|pair| pair[0].dropped.is_none() && pair[1].dropped.is_some());
@@ -228,7 +192,7 @@ mod tests {
         assert_eq!(
             decisions
                 .iter()
-                .filter(|decision| decision.dropped == Some(Drop::Queue))
+                .filter(|decision| decision.dropped == Some(Act::Queue))
                 .count(),
             4
         );

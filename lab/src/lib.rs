@@ -9,7 +9,6 @@
 //!   result.
 //! - [`timecode`]: number and time of a frame as a bar code in its corner;
 //!   [`analyze`] reads them from a recording.
-//! - [`tun`]: an impaired path below IP, between two hosts.
 //! - [`thresholds`]: conditions that make a run fail.
 
 pub mod analyze;
@@ -22,5 +21,4 @@ pub mod replay;
 pub mod thresholds;
 pub mod timecode;
 pub mod trace;
-pub mod tun;
 pub mod what_if;

@@ -64,7 +64,7 @@ use crate::pipeline::Pipeline;
 use crate::preview::Preview;
 use crate::report::Report;
 use crate::sdp_file::SdpFile;
-use crate::source::{Open, Request, Source};
+use crate::source::{OpenSource, Request, Source};
 use crate::stop::Stop;
 use crate::transmit::{Outlets, TransmitLoop};
 
@@ -74,7 +74,7 @@ use crate::transmit::{Outlets, TransmitLoop};
 /// # Errors
 /// What failed, with its causes. A stream that had begun is ended in order first, and its report is
 /// written.
-pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistics> {
+pub fn run(options: &Options, threads: &Threads, open: OpenSource) -> Result<Statistics> {
     let console = Arc::new(Console::new(options.quiet));
     let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     logging::start(name, version, options.verbose, &console);
@@ -90,7 +90,7 @@ pub fn run(options: &Options, threads: &Threads, open: Open) -> Result<Statistic
 fn stream(
     options: &Options,
     threads: &Threads,
-    open: Open,
+    open: OpenSource,
     console: &Arc<Console>,
 ) -> Result<Statistics> {
     // Limits and the end of the source set it too.
@@ -204,7 +204,7 @@ fn open_source(
     request: Request,
     stop: &Stop,
     threads: &Threads,
-    open: Open,
+    open: OpenSource,
 ) -> Result<Box<dyn Source>> {
     let (opened, result) = mpsc::channel();
     let stopped = opened.clone();

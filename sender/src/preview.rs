@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use framegram_cli::threads::{Thread, Threads};
 use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
-use framegram_window::{ESCAPE, Input, Scaler, Window, fit};
+use framegram_window::{ESCAPE, Input, Window, WindowScaler, fit};
 
 use crate::latest::{Latest, latest};
 
@@ -81,7 +81,7 @@ fn open_window() -> Result<Window> {
 }
 
 fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
-    let (mut image, mut scaler) = (XrgbImage::default(), Scaler::default());
+    let (mut image, mut scaler) = (XrgbImage::default(), WindowScaler::default());
     let mut pixels = Vec::new();
     loop {
         let mut changed = match newest.recv_timeout(PATIENCE) {

@@ -12,7 +12,7 @@ use framegram_cli::{exit, signals};
 use crate::args::{Options, Task};
 use crate::keygen;
 use crate::sandbox;
-use crate::source::{self, Open, cameras};
+use crate::source::{self, OpenSource, cameras};
 
 /// `framegram-send`, without OpenCV.
 #[must_use]
@@ -39,7 +39,7 @@ fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {
     })
 }
 
-fn stream(options: &Options, open: Open) -> Result<()> {
+fn stream(options: &Options, open: OpenSource) -> Result<()> {
     let mut options = options.clone();
     options.key.ask()?;
     // Before any thread is started, since running threads are not restricted.

@@ -94,7 +94,7 @@ impl SdpFile {
             name: &name,
         });
         let local = destination.local_addr().map(|local| local.ip());
-        let text = sdp::Session {
+        let text = sdp::SessionDescription {
             number: session.number >> 1,
             origin: local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             name: "framegram",

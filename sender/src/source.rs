@@ -13,7 +13,6 @@ pub mod mjpeg;
 mod opencv;
 mod paced;
 mod pattern;
-mod percent;
 mod retry;
 mod row;
 mod spec;
@@ -31,8 +30,8 @@ use framegram_cli::pipe::widen;
 
 use self::checked::Checked;
 use self::ffmpeg::Video;
-use self::http::Answer;
-use self::kind::Kind;
+use self::http::HttpAnswer;
+use self::kind::FileKind;
 use self::mjpeg::Mjpeg;
 use self::spool::Spool;
 use crate::console::Console;
@@ -40,7 +39,7 @@ use crate::stop::Stop;
 
 pub(crate) use self::images::is_still;
 pub use self::opencv::{COMPANION, become_companion};
-pub use self::paced::Pacer;
+pub use self::paced::MediaClock;
 pub use self::pattern::{BARS, Pattern};
 pub(crate) use self::row::Row;
 pub use self::spec::{Spec, parse_rate, parse_size};
@@ -131,7 +130,7 @@ pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Sou
 }
 
 /// A function that opens sources.
-pub type Open = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
+pub type OpenSource = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 
 /// A function that opens cameras.
 type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
@@ -186,8 +185,8 @@ fn open_unread(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box
 
 fn open_url(url: &str, request: &Request) -> Result<Box<dyn Source>> {
     match http::get(url, &request.stop)? {
-        Answer::Jpegs(body) => Ok(Box::new(Mjpeg::http(url, body, request))),
-        Answer::Other => Ok(Box::new(Video::url(url, request)?)),
+        HttpAnswer::Jpegs(body) => Ok(Box::new(Mjpeg::http(url, body, request))),
+        HttpAnswer::Other => Ok(Box::new(Video::url(url, request)?)),
     }
 }
 
@@ -213,12 +212,14 @@ fn open_path(path: &Path, request: &Request) -> Result<Box<dyn Source>> {
     }
     let (kind, start) = kind::of(&mut file).with_context(|| format!("cannot read {name}"))?;
     match kind {
-        Kind::Png if kind::is_animated(&start) => Ok(Box::new(Video::file(path, request)?)),
-        Kind::Png => Ok(Box::new(images::Images::still(path, request))),
-        Kind::Jpeg if images::is_still(path) => Ok(Box::new(images::Images::still(path, request))),
-        Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::file(path, request.rate)?)),
-        Kind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
-        Kind::Other => Ok(Box::new(Video::file(path, request)?)),
+        FileKind::Png if kind::is_animated(&start) => Ok(Box::new(Video::file(path, request)?)),
+        FileKind::Png => Ok(Box::new(images::Images::still(path, request))),
+        FileKind::Jpeg if images::is_still(path) => {
+            Ok(Box::new(images::Images::still(path, request)))
+        }
+        FileKind::Jpeg | FileKind::Multipart => Ok(Box::new(Mjpeg::file(path, request.rate)?)),
+        FileKind::Y4m => Ok(Box::new(y4m::Y4m::file(path, request.rate)?)),
+        FileKind::Other => Ok(Box::new(Video::file(path, request)?)),
     }
 }
 
@@ -232,16 +233,18 @@ fn open_stream(
     if start.is_empty() {
         bail!("nothing arrived on {name}");
     }
-    let reads_back = kind == Kind::Other && kind::reads_back(&start);
+    let reads_back = kind == FileKind::Other && kind::reads_back(&start);
     let input = io::Cursor::new(start).chain(input);
     match kind {
-        Kind::Jpeg | Kind::Multipart => Ok(Box::new(Mjpeg::stream(input, name, request.rate))),
-        Kind::Y4m => Ok(Box::new(y4m::Y4m::stream(
+        FileKind::Jpeg | FileKind::Multipart => {
+            Ok(Box::new(Mjpeg::stream(input, name, request.rate)))
+        }
+        FileKind::Y4m => Ok(Box::new(y4m::Y4m::stream(
             BufReader::with_capacity(1 << 16, input),
             name,
             request.rate,
         )?)),
-        Kind::Png | Kind::Other if reads_back => {
+        FileKind::Png | FileKind::Other if reads_back => {
             let spool = Spool::read(input).with_context(|| format!("cannot read {name}"))?;
             let spool = spool.with_context(|| {
                 format!(
@@ -251,7 +254,7 @@ fn open_stream(
             })?;
             Ok(Box::new(Video::spooled(spool, name, request)?))
         }
-        Kind::Png | Kind::Other => Ok(Box::new(Video::stream(input, name, request)?)),
+        FileKind::Png | FileKind::Other => Ok(Box::new(Video::stream(input, name, request)?)),
     }
 }
 

@@ -20,7 +20,7 @@ use framegram_tests::screen::Screen;
 use framegram_view::decoding::DecodingThread;
 use framegram_view::report::live::Live;
 use framegram_view::sink::snapshot::Series;
-use framegram_view::sink::window::Window;
+use framegram_view::sink::window::StreamWindow;
 use framegram_view::sink::{Sink, Status};
 use framegram_view::threads::Threads;
 
@@ -154,7 +154,7 @@ fn measure(width: usize, height: usize) -> Result<([Vec<Cost>; 8], Vec<Cost>, us
     let mut decoder = Decoder::new()?;
     let mut picture = XrgbImage::default();
     let decoding = DecodingThread::start(&Threads::new(&Stop::new()))?;
-    let mut window = Window::open(Vec::new(), Series::new(None), decoding)?;
+    let mut window = StreamWindow::open(Vec::new(), Series::new(None), decoding)?;
     let live = Live::default();
 
     let mut costs: [Vec<Cost>; 8] = Default::default();

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::receiver::{self, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Output, Rate, Sender};
-use framegram_lab::impair::{Drop, Impairment, Link};
+use framegram_lab::impair::{Act, Impairment, Link};
 use framegram_send::bitrate::BitrateControl;
 
 /// Time from frame to frame.
@@ -237,7 +237,7 @@ impl Place {
         for datagram in out.chunks(segment) {
             let decision = self.there.send(datagram, now);
             let passage = decision.passages[0];
-            if passage.is_some() || decision.dropped == Some(Drop::Queue) {
+            if passage.is_some() || decision.dropped == Some(Act::Queue) {
                 self.run.passed.push(Passed {
                     at: now,
                     bytes: datagram.len(),

@@ -6,10 +6,10 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use framegram_lab::impair::Impairment;
-use framegram_lab::tun::{Tun, TunPath};
 
 use crate::namespaces::enter;
 use crate::program::{SENDER, Start, VIEWER};
+use crate::tun::{Tun, TunPath};
 
 /// The sender's addresses.
 pub const SENDER_IPS: [&str; 2] = ["10.77.5.1", "fd77::1"];

@@ -39,3 +39,4 @@ pub mod similarity;
 pub mod slices_row;
 pub mod standard_jpeg;
 pub mod truth;
+pub mod tun;

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use framegram_common::jpeg::JpegHeader;
-use framegram_common::wire::rtp::{Packet, SenderInfo, encode_bye};
+use framegram_common::wire::rtp::{RtpPacket, SenderInfo, encode_bye};
 use framegram_common::wire::rtp_jpeg::{Fragment, JpegKind, RestartSpan, Sampling, TableBytes};
 
 use crate::odd_jpeg::Oddities;
@@ -122,7 +122,7 @@ impl Camera {
     pub fn packets(self, number: u64, source: u32, sequence: &mut u16) -> Vec<Vec<u8>> {
         let packet = |(payload, is_last): (Vec<u8>, bool)| {
             let mut datagram = Vec::new();
-            Packet {
+            RtpPacket {
                 sequence: *sequence,
                 timestamp: match self.is_timeless {
                     true => 9,

@@ -20,9 +20,9 @@ use framegram_lab::impair::Impairment;
 use framegram_lab::thresholds::Condition;
 use framegram_net as net;
 
-pub use self::choice::{Sender, Stats, Wire};
+pub use self::choice::{SenderAddress, Stats, Wire};
 pub use self::prefix::Prefix;
-use crate::sink::recording::Format;
+use crate::sink::recording::RecordingFormat;
 
 /// Receive video frames from UDP datagrams, show them, and say what became of
 /// every frame that did not arrive.
@@ -50,7 +50,7 @@ pub struct Args {
     ///
     /// NAME is one that framegram-view discover lists.
     #[arg(long, value_name = "HOST:PORT|NAME", conflicts_with_all = ["address", "interface"], value_parser = choice::sender, help_heading = RECEIVING)]
-    pub connect: Option<Sender>,
+    pub connect: Option<SenderAddress>,
 
     /// Interface on which to join a multicast group, by name or address
     /// [default: as routed]
@@ -120,7 +120,7 @@ pub struct Args {
 
     /// Format of the recording [default: by the name of the file]
     #[arg(long, value_name = "FORMAT", requires = "output", help_heading = SHOWING)]
-    pub output_format: Option<Format>,
+    pub output_format: Option<RecordingFormat>,
 
     /// Write the last frame shown at the end: .jpg as it arrived, .png decoded
     #[arg(long, value_name = "FILE.png|jpg", help_heading = SHOWING)]
@@ -233,11 +233,11 @@ impl Args {
     ///
     /// # Errors
     /// If neither the file's name nor a flag names a format.
-    pub fn format(&self) -> anyhow::Result<Option<Format>> {
+    pub fn format(&self) -> anyhow::Result<Option<RecordingFormat>> {
         match (&self.output, self.output_format) {
             (None, _) => Ok(None),
             (Some(_), Some(format)) => Ok(Some(format)),
-            (Some(path), None) => Format::of(path).map(Some),
+            (Some(path), None) => RecordingFormat::of(path).map(Some),
         }
     }
 }

@@ -13,7 +13,7 @@ use framegram_cli::pipe::StandardOutput;
 use framegram_net::mdns::{self, LocalNetworks};
 use framegram_net::{self as net, Lookup, Waker, clock};
 
-use crate::args::Sender;
+use crate::args::SenderAddress;
 
 /// How long to listen for a list. Answers may be delayed by half a second
 /// (<https://www.rfc-editor.org/rfc/rfc6762#section-6>), and questions may be lost.
@@ -32,14 +32,14 @@ const BATCH: usize = 64;
 const LONGEST: usize = 9_000;
 
 /// Searches for senders while it is polled.
-pub struct Search {
+pub struct SenderSearch {
     networks: LocalNetworks,
     search: mdns::Search,
     waker: Waker,
     looked: Duration,
 }
 
-impl Search {
+impl SenderSearch {
     /// Starts a search for the sender with this name, or for all.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Search {
 
 /// Writes the senders that announce themselves to standard output, one per line.
 pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
-    let mut search = Search::new(None)?;
+    let mut search = SenderSearch::new(None)?;
     let stopped = |_: &_| stop.load(Ordering::Acquire);
     let senders = search.senders(LISTEN, stopped)?.clone();
     if senders.is_empty() {
@@ -123,14 +123,14 @@ pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
 
 /// The address of a sender; `None` if the search was stopped.
 pub(crate) fn find(
-    sender: &Sender,
+    sender: &SenderAddress,
     wait: Option<Duration>,
     stop: &AtomicBool,
     console: &Console,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let name = match sender {
-        Sender::Name(name) => name,
-        Sender::Address(text) => {
+        SenderAddress::Name(name) => name,
+        SenderAddress::Address(text) => {
             let address = net::resolve(text, None)?;
             if address.ip().is_multicast() {
                 bail!("{text} is a multicast group: type framegram-view {text}, without --connect");
@@ -139,7 +139,7 @@ pub(crate) fn find(
         }
     };
     console.say(&format!("Searching for {name:?} on the local network."));
-    let mut search = Search::new(Some(name))?;
+    let mut search = SenderSearch::new(Some(name))?;
     let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
         senders.contains_key(name) || stop.load(Ordering::Acquire)
     })?;
@@ -154,10 +154,10 @@ pub(crate) fn find(
 }
 
 /// How to find a sender again, if it has a name.
-pub(crate) fn lookup(sender: &Sender) -> Option<Lookup> {
+pub(crate) fn lookup(sender: &SenderAddress) -> Option<Lookup> {
     match sender {
-        Sender::Address(text) => Lookup::of(text, None),
-        Sender::Name(name) => {
+        SenderAddress::Address(text) => Lookup::of(text, None),
+        SenderAddress::Name(name) => {
             let name = name.clone();
             Some(Lookup::new(move || locate(&name)))
         }
@@ -169,7 +169,7 @@ pub(crate) fn lookup(sender: &Sender) -> Option<Lookup> {
 /// # Errors
 /// If it does not answer within [`LISTEN`].
 fn locate(name: &str) -> io::Result<SocketAddr> {
-    let mut search = Search::new(Some(name)).map_err(io::Error::other)?;
+    let mut search = SenderSearch::new(Some(name)).map_err(io::Error::other)?;
     let found = search.senders(LISTEN, |senders| senders.contains_key(name));
     let found = found.map_err(io::Error::other)?;
     found

@@ -75,7 +75,7 @@ use self::sink::recordings::Recordings;
 use self::sink::snapshot::Series;
 use self::sink::tiles::Tiles;
 use self::sink::wall::Wall;
-use self::sink::window::Window;
+use self::sink::window::StreamWindow;
 
 /// Receives and shows one or more streams until a flag or a person ends the run, and writes its
 /// reports.
@@ -305,7 +305,7 @@ fn sinks(
         Display::Main(Box::new(Tiles::new(window, decoding.clone(), threads)?))
     } else if !args.headless {
         let series = Series::new(args.snapshot.as_deref().map(Path::new));
-        let window = Window::open(invitation.to_vec(), series, decoding.clone())?;
+        let window = StreamWindow::open(invitation.to_vec(), series, decoding.clone())?;
         Display::Main(Box::new(window))
     } else if recording.is_none() {
         Display::Any(Some(Box::new(Headless::new(decoding.clone()))))

@@ -7,7 +7,7 @@ use framegram_cli::numbers::{count, seconds};
 use framegram_common::Statistics;
 use framegram_common::stats::{DiscardReason, Discarded};
 
-use crate::args::{Args, Sender};
+use crate::args::{Args, SenderAddress};
 
 /// One line for a viewer that received no stream.
 #[must_use]
@@ -79,10 +79,10 @@ pub(crate) fn advice(to: impl Display, has_key: bool) -> String {
 
 fn silence(args: &Args) -> String {
     match &args.connect {
-        Some(Sender::Address(to)) => {
+        Some(SenderAddress::Address(to)) => {
             format!(": {}", advice(to, args.key.given().is_some()))
         }
-        Some(Sender::Name(_)) => {
+        Some(SenderAddress::Name(_)) => {
             ": the sender announces itself but does not answer; check that no firewall blocks UDP"
                 .to_owned()
         }

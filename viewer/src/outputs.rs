@@ -16,13 +16,13 @@ use framegram_net::Received;
 
 use crate::args::Args;
 use crate::decoding::DecodingThread;
-use crate::report::files::Files;
+use crate::report::files::ReportFiles;
 use crate::sink::snapshot::Snapshot;
 use crate::tracer::Tracer;
 
 /// The output files and pipes, except the recording, which is a sink.
 pub(crate) struct Outputs {
-    pub(crate) files: Files,
+    pub(crate) files: ReportFiles,
     pub(crate) snapshot: Option<Snapshot>,
     /// Standard output, for `--stats`.
     pub(crate) stats: Option<Pipe>,
@@ -38,7 +38,7 @@ impl Outputs {
         console: &Arc<Console>,
         threads: &Threads,
     ) -> anyhow::Result<Self> {
-        let files = Files::claim(&args.report, threads)?;
+        let files = ReportFiles::claim(&args.report, threads)?;
         let snapshot = args.snapshot.as_deref();
         let snapshot = snapshot.map(|path| Snapshot::claim(path, threads));
         let stats = args.stats.map(|_| Pipe::standard_output(threads));

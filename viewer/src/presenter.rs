@@ -19,7 +19,7 @@ use crate::decoding::DecodingThread;
 use crate::no_stream;
 use crate::report::Report;
 use crate::report::advice::Advice;
-use crate::report::files::Files;
+use crate::report::files::ReportFiles;
 use crate::report::lines::Lines;
 use crate::shared::{News, Shared, TileNews};
 use crate::sink::recordings::Recordings;
@@ -37,7 +37,7 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
     decoding: DecodingThread,
     /// Whether the timecode of every frame shown is read.
     reads_timecode: bool,
-    files: Files,
+    files: ReportFiles,
     /// The lines of figures for scripts (`--stats`).
     lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
@@ -59,7 +59,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
         display: Option<Box<D>>,
         recording: Option<Recordings>,
         (decoding, reads_timecode): (DecodingThread, bool),
-        files: Files,
+        files: ReportFiles,
         shared: Arc<Shared>,
         stop: Arc<AtomicBool>,
     ) -> Self {
@@ -413,7 +413,7 @@ mod tests {
         let folder = Folder::new();
         let path = folder.path("report.json");
         let threads = Threads::new(&Stop::new());
-        let files = Files::claim(std::slice::from_ref(&path), &threads).unwrap();
+        let files = ReportFiles::claim(std::slice::from_ref(&path), &threads).unwrap();
         let shared = Arc::new(Shared::new(FrameQueue::new(Keep::All), false).unwrap());
         let display: Box<dyn Sink> = Box::new(Broken);
         let stop = Arc::default();

@@ -17,7 +17,7 @@ use crate::decoding::DecodingThread;
 use crate::outputs::write_snapshot;
 use crate::presenter::Presenter;
 use crate::report::advice::Advice;
-use crate::report::files::Files;
+use crate::report::files::ReportFiles;
 use crate::report::text;
 use crate::shared::Shared;
 use crate::sink::Sink;
@@ -35,7 +35,7 @@ pub(crate) struct Showing<'a> {
     pub(crate) shared: Arc<Shared>,
     /// Set from outside to end the run.
     pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) files: Files,
+    pub(crate) files: ReportFiles,
     pub(crate) snapshot: Option<Snapshot>,
     /// Standard output, for `--stats`.
     pub(crate) stats: Option<Pipe>,

@@ -47,10 +47,14 @@ pub trait Sink {
     ///
     /// # Errors
     /// If the sink cannot show any more frames.
-    fn tend(&mut self, status: &Status) -> anyhow::Result<Flow>;
+    fn tend(&mut self, _: &Status) -> anyhow::Result<Flow> {
+        Ok(Flow::Continue)
+    }
 
     /// The longest time between two calls of [`tend`](Self::tend).
-    fn patience(&self) -> Duration;
+    fn patience(&self) -> Duration {
+        TICK
+    }
 
     /// The anomaly of frames that the sink decodes in threads of its own, once.
     fn take_remark(&mut self) -> Option<String> {
@@ -58,7 +62,12 @@ pub trait Sink {
     }
 
     /// Ends the sink and completes its files.
-    fn finish(&mut self) -> anyhow::Result<()>;
+    ///
+    /// # Errors
+    /// If a file cannot be completed.
+    fn finish(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
 }
 
 /// What a sink may display besides the picture.
@@ -121,4 +130,4 @@ pub enum Flow {
 }
 
 /// The longest wait of a sink without a window before it checks whether to end.
-pub(crate) const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(50);

@@ -1,16 +1,19 @@
 //! Multiple errors at the end of a program, and thresholds that were crossed.
 
-use std::fmt;
 use std::io;
+
+use thiserror::Error;
 
 use crate::pipe::{self, ReaderGone};
 
 /// Two or more errors.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{}", .0.iter().map(line).collect::<Vec<_>>().join("; "))]
 struct Failures(Vec<anyhow::Error>);
 
 /// Thresholds that were crossed, one line each.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("--fail-if {}", .0.join("; --fail-if "))]
 pub struct Failed(pub Vec<String>);
 
 /// Combines errors, each once. A closed standard output is ignored if there are
@@ -62,23 +65,6 @@ pub fn is_reader_gone(error: &anyhow::Error) -> bool {
         cause.is::<ReaderGone>() || io.is_some_and(pipe::is_reader_gone)
     })
 }
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--fail-if {}", self.0.join("; --fail-if "))
-    }
-}
-
-impl std::error::Error for Failed {}
-
-impl fmt::Display for Failures {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<_> = self.0.iter().map(line).collect();
-        out.write_str(&lines.join("; "))
-    }
-}
-
-impl std::error::Error for Failures {}
 
 fn line(error: &anyhow::Error) -> String {
     format!("{error:#}")

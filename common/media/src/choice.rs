@@ -22,7 +22,7 @@ const WORTH: u32 = 85;
 const REST: u32 = 150;
 
 /// The choice for the frames of one stream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Choice {
     /// What is done, for the log.
     what: &'static str,
@@ -42,12 +42,7 @@ impl Choice {
     pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
-            size: (0, 0),
-            one: Recent::default(),
-            two: Recent::default(),
-            chosen: None,
-            frames: 0,
-            rest: 0,
+            ..Self::default()
         }
     }
 

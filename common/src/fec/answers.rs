@@ -25,12 +25,12 @@ pub(super) const PRICE: f64 = 300.0;
 #[derive(Clone, Debug)]
 pub struct AnswerPlan {
     /// Indexed by the rounds left, then by the number of missing packets.
-    rounds: Vec<Vec<Answer>>,
+    rounds: Vec<Vec<NackAnswer>>,
 }
 
 /// An answer, and the expected result of it and of those that follow it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Answer {
+pub(super) struct NackAnswer {
     /// Packets beyond the missing ones.
     extra: usize,
     /// Probability that the frame stays incomplete.
@@ -43,12 +43,12 @@ impl AnswerPlan {
     /// Plans up to `rounds` rounds, at most `MAX_ROUNDS`.
     #[must_use]
     pub fn new(model: &LossModel, rounds: usize) -> Self {
-        let fails = Answer {
+        let fails = NackAnswer {
             fails: 1.0,
-            ..Answer::default()
+            ..NackAnswer::default()
         };
         let mut over = vec![fails; MAX_MISSING + 1];
-        over[0] = Answer::default();
+        over[0] = NackAnswer::default();
         let mut plan = Self { rounds: vec![over] };
         let losses = model.losses_of(MAX_MISSING + MAX_EXTRA);
         let unheard = model.all_lost(model.request_copies());
@@ -69,30 +69,30 @@ impl AnswerPlan {
     }
 
     /// Expected result for `missing` packets, with all planned rounds left.
-    pub(super) fn outcome(&self, missing: usize) -> Answer {
+    pub(super) fn outcome(&self, missing: usize) -> NackAnswer {
         let last = self.rounds.last().and_then(|round| round.get(missing));
         last.copied().unwrap_or_else(|| {
             let asked = if self.rounds.len() > 1 { missing } else { 0 };
-            Answer {
+            NackAnswer {
                 fails: 1.0,
                 packets: asked as f64,
-                ..Answer::default()
+                ..NackAnswer::default()
             }
         })
     }
 
     /// Plans one round before those already planned. `unheard` is the probability
     /// that every copy of the NACK is lost.
-    fn round(&self, losses: &[Vec<f64>], unheard: f64) -> Vec<Answer> {
-        let mut round = vec![Answer::default()];
+    fn round(&self, losses: &[Vec<f64>], unheard: f64) -> Vec<NackAnswer> {
+        let mut round = vec![NackAnswer::default()];
         for missing in 1..=MAX_MISSING {
             let unanswered = self.outcome(missing);
             // The best number of extra packets never falls as more are missing.
             let from = round[missing - 1].extra;
-            let mut best = Answer::default();
+            let mut best = NackAnswer::default();
             for extra in from..=MAX_EXTRA {
                 let sent = missing + extra;
-                let mut answer = Answer {
+                let mut answer = NackAnswer {
                     extra,
                     fails: unheard * unanswered.fails,
                     packets: unheard * unanswered.packets + (1.0 - unheard) * sent as f64,
@@ -113,7 +113,7 @@ impl AnswerPlan {
     }
 }
 
-impl Answer {
+impl NackAnswer {
     fn cost(&self) -> f64 {
         self.packets + PRICE * self.fails
     }

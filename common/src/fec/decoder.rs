@@ -12,17 +12,17 @@ use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
 /// Decodes one block after another and reuses the work space.
 #[derive(Default)]
-pub(super) struct Decoder {
+pub(super) struct ParityDecoder {
     work: DecoderWork,
 }
 
-impl fmt::Debug for Decoder {
+impl fmt::Debug for ParityDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Decoder").finish_non_exhaustive()
+        f.debug_struct("ParityDecoder").finish_non_exhaustive()
     }
 }
 
-impl Decoder {
+impl ParityDecoder {
     /// Restores the missing chunks of a block with `count` chunks of `size` bytes
     /// and `shards` parity shards. `fill` adds the shards that arrived, `take`
     /// receives the restored ones.

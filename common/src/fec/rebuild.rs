@@ -6,7 +6,7 @@ use reed_solomon_simd::Error;
 use reed_solomon_simd::rate::RateDecoder;
 
 use super::code::max_shards;
-use super::decoder::{Code, Decoder};
+use super::decoder::{Code, ParityDecoder};
 use crate::seq::FrameNumber;
 use crate::wire::native::{MAX_BLOCK_FRAMES, Parity};
 
@@ -31,7 +31,7 @@ pub struct Rebuilder {
     bytes: usize,
     /// Rebuild attempts by frame.
     rebuilt: BTreeMap<FrameNumber, u8>,
-    decoder: Decoder,
+    decoder: ParityDecoder,
 }
 
 #[derive(Debug)]
@@ -223,7 +223,7 @@ impl Pending {
             .flat_map(|(frame, count)| (0..count).map(move |index| (frame, index, count)))
     }
 
-    fn decode(&self, decoder: &mut Decoder, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
+    fn decode(&self, decoder: &mut ParityDecoder, chunks: &impl Chunks) -> Option<Vec<Rebuilt>> {
         let code = (self.places().count(), self.shards, self.size);
         let fill = |code: &mut Code| self.fill(code, chunks);
         let restored = decoder.decode(code, fill, |restored| {

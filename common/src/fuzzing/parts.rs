@@ -8,7 +8,7 @@ use crate::jpeg::{self, JpegHeader};
 use crate::slices::{self, Fragments, Spliced};
 use crate::wire::native::{Packet, sign};
 use crate::wire::rtp;
-use crate::wire::rtp_jpeg::{Assembly, Fragment, Picture, SentTables};
+use crate::wire::rtp_jpeg::{Fragment, JpegAssembly, Picture, SentTables};
 
 /// A datagram, as it is and with correct checksums.
 pub(super) fn native(bytes: &[u8]) {
@@ -55,7 +55,7 @@ pub(super) fn jpeg(bytes: &[u8]) {
 
 /// Packetises a JPEG for RTP and reassembles it.
 fn carry(picture: &Picture, jpeg: &[u8]) {
-    let mut assembly = Assembly::new(picture.kind());
+    let mut assembly = JpegAssembly::new(picture.kind());
     let cuts = picture.cut(500);
     for (at, cut) in cuts.iter().enumerate() {
         let mut payload = Vec::new();
@@ -113,7 +113,7 @@ pub(super) fn splice(bytes: &[u8]) {
 pub(super) fn rtp_jpeg(bytes: &[u8]) {
     let mut input = Input(bytes);
     let mut sent = SentTables::default();
-    let mut assembly: Option<Assembly> = None;
+    let mut assembly: Option<JpegAssembly> = None;
     let size = (input.u16(), input.u16());
     while !input.is_empty() {
         let len = usize::from(input.u16() % 1_500);
@@ -122,7 +122,7 @@ pub(super) fn rtp_jpeg(bytes: &[u8]) {
             let _ = rtp::Control::decode(datagram);
         }
         // The payload, and the bytes themselves.
-        let packet = rtp::Packet::decode(datagram);
+        let packet = rtp::RtpPacket::decode(datagram);
         let last = packet.as_ref().is_ok_and(|packet| packet.marker);
         let payload = packet.map_or(datagram, |packet| packet.payload);
         let Ok(fragment) = Fragment::decode(payload) else {
@@ -131,7 +131,7 @@ pub(super) fn rtp_jpeg(bytes: &[u8]) {
         let mut again = Vec::new();
         fragment.encode(&mut again);
         assert_eq!(Fragment::decode(&again).as_ref(), Ok(&fragment));
-        let assembly = assembly.get_or_insert_with(|| Assembly::new(fragment.kind));
+        let assembly = assembly.get_or_insert_with(|| JpegAssembly::new(fragment.kind));
         if assembly.kind() == fragment.kind {
             assembly.set_tables(sent.resolve(fragment.kind.q, fragment.tables));
             let _ = assembly.place(&fragment, last);

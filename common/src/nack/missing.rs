@@ -78,12 +78,12 @@ pub(super) fn gaps(chunks: impl Iterator<Item = u16>, most: usize) -> (Vec<u16>,
 }
 
 /// The room left in a NACK.
-pub(super) struct Room {
+pub(super) struct NackRoom {
     pub(super) bytes: usize,
     pub(super) gaps: usize,
 }
 
-impl Room {
+impl NackRoom {
     /// The number of gaps that fit with one more frame.
     pub(super) fn gaps_of_one_more(&self) -> usize {
         let gaps = self.bytes.saturating_sub(FRAME_NACK_LEN) / GAP_LEN;

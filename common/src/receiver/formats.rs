@@ -16,11 +16,11 @@ const MAX_SOURCES: usize = 64;
 #[derive(Debug)]
 pub(super) struct FormatCache {
     only: Option<Format>,
-    sources: Vec<Source>,
+    sources: Vec<KnownSource>,
 }
 
 #[derive(Debug)]
-struct Source {
+struct KnownSource {
     address: SocketAddr,
     format: Format,
     last_received: Duration,
@@ -72,7 +72,7 @@ impl FormatCache {
             let oldest = oldest.map_or(0, |(index, _)| index);
             self.sources.swap_remove(oldest);
         }
-        self.sources.push(Source {
+        self.sources.push(KnownSource {
             address: from,
             format,
             last_received: now,

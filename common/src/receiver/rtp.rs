@@ -13,10 +13,10 @@ use crate::stats::Statistics;
 use crate::stats::{Arrival, Jitter, SequenceTracker};
 use crate::time::SenderTime;
 use crate::wire::Format;
-use crate::wire::rtp::{self, Control, Packet};
+use crate::wire::rtp::{self, Control, RtpPacket};
 use crate::wire::rtp_jpeg::{Fragment, SentTables};
-use frames::Frames;
-use numbering::{Numbering, Pace, RESUMED};
+use frames::RtpFrames;
+use numbering::{Numbering, RESUMED, RtpPace};
 use reports::{Reception, Reports};
 
 /// A sender that is silent for this long gets no reports: it is gone, or its source address was
@@ -36,7 +36,7 @@ pub(super) struct RtpSession {
     numbers: SequenceTracker,
     jitter: Jitter,
     tables: SentTables,
-    frames: Frames,
+    frames: RtpFrames,
     reports: Reports,
     /// Bytes of RTCP received from its machine, and sent there.
     control: (u64, u64),
@@ -59,7 +59,7 @@ struct End {
 }
 
 impl End {
-    fn of(packet: &Packet<'_>, fragment: &Fragment<'_>) -> Self {
+    fn of(packet: &RtpPacket<'_>, fragment: &Fragment<'_>) -> Self {
         Self {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -68,7 +68,7 @@ impl End {
     }
 
     /// Whether a packet continues here, within the frame or with the next one.
-    fn goes_on(&self, packet: &Packet<'_>, fragment: &Fragment<'_>) -> bool {
+    fn goes_on(&self, packet: &RtpPacket<'_>, fragment: &Fragment<'_>) -> bool {
         let within = packet.timestamp == self.timestamp && fragment.offset == self.offset;
         let next = packet.timestamp != self.timestamp && fragment.offset == 0;
         packet.sequence == self.sequence.wrapping_add(1) && (within || next)
@@ -76,11 +76,11 @@ impl End {
 }
 
 /// A packet of JPEG in RTP: its header and its fragment.
-pub(super) type JpegPacket<'a> = (Packet<'a>, Fragment<'a>);
+pub(super) type JpegPacket<'a> = (RtpPacket<'a>, Fragment<'a>);
 
 /// Decodes a datagram; `None` if it is not JPEG in RTP.
 pub(super) fn decode(datagram: &[u8]) -> Option<JpegPacket<'_>> {
-    let packet = Packet::decode(datagram).ok()?;
+    let packet = RtpPacket::decode(datagram).ok()?;
     let known = packet.payload_type == rtp::JPEG || rtp::DYNAMIC.contains(&packet.payload_type);
     let fragment = Fragment::decode(packet.payload).ok()?;
     known.then_some((packet, fragment))
@@ -102,7 +102,7 @@ impl RtpSession {
             numbers: SequenceTracker::default(),
             jitter: Jitter::default(),
             tables: SentTables::default(),
-            frames: Frames::new(config.size, config.strict),
+            frames: RtpFrames::new(config.size, config.strict),
             reports: Reports::new(viewer, now),
             control: (0, 0),
             before: None,
@@ -164,7 +164,7 @@ impl RtpSession {
     /// Handles a packet of `len` bytes. Returns whether it can belong to this stream.
     pub(super) fn handle_packet(
         &mut self,
-        packet: &Packet<'_>,
+        packet: &RtpPacket<'_>,
         fragment: &Fragment<'_>,
         from: SocketAddr,
         len: usize,
@@ -172,7 +172,7 @@ impl RtpSession {
     ) -> bool {
         let next = self.numbers.next();
         let silence = now.saturating_sub(self.state.last_received());
-        let pace = Pace {
+        let pace = RtpPace {
             interval: self.state.interval().unwrap_or(MAX_QUIET),
             // Before anything is proved, there is nothing to protect.
             quiet: if self.proven {

@@ -63,7 +63,7 @@ fn packets(source: u32, sequence: u16, frames: u32) -> Vec<(u32, Vec<u8>)> {
         for (index, cut) in cuts.iter().enumerate() {
             let mut payload = Vec::new();
             picture.fragment(&jpeg, cut).encode(&mut payload);
-            let packet = wire::Packet {
+            let packet = wire::RtpPacket {
                 sequence,
                 timestamp: (u32::MAX - 4000).wrapping_add(frame * 3000),
                 source,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::stats::Statistics;
 use crate::wire::rtp::{
-    self, Block, CLOCK, Control, HEADER, Packet, SenderInfo, encode_bye, encode_sender,
+    self, Block, CLOCK, Control, HEADER, RtpPacket, SenderInfo, encode_bye, encode_sender,
 };
 use crate::wire::rtp_jpeg::{Picture, Unsuitable};
 
@@ -81,7 +81,7 @@ impl RtpSender {
         for (index, cut) in cuts.iter().enumerate() {
             payload.clear();
             picture.fragment(jpeg, cut).encode(&mut payload);
-            let packet = Packet {
+            let packet = RtpPacket {
                 sequence: self.sequence,
                 timestamp,
                 source: self.source,

@@ -24,7 +24,7 @@ use crate::wire::native::{Channel, Header, ReceiverReport, SenderReport};
 use accounts::Attendance;
 
 /// Counters of one stream, kept by the receiving side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counters {
     /// The frames.
     pub(crate) frames: FrameLog,
@@ -57,22 +57,7 @@ impl Counters {
     pub(crate) fn new(stream: u64) -> Self {
         Self {
             frames: FrameLog::new(stream),
-            numbers: Default::default(),
-            drops: SocketDrops::default(),
-            pattern: LossPatternMeter::default(),
-            jitter: Jitter::default(),
-            bytes: 0,
-            jpeg_bytes: 0,
-            socket_dropped: 0,
-            corrupt: 0,
-            unsent: UnsentRanges::default(),
-            resuming: [false; 3],
-            outages: LossCounts::default(),
-            totals: None,
-            from_start: false,
-            span: None,
-            attendance: Attendance::default(),
-            passed: JoinPoint::default(),
+            ..Self::default()
         }
     }
 

@@ -6,43 +6,6 @@ use std::ops::{Index, IndexMut};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// How a frame ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Outcome {
-    /// Shown complete, without repair.
-    IntactUnrepaired,
-    /// Shown complete after a retransmission.
-    IntactRetransmission,
-    /// Shown complete after parity rebuilt chunks.
-    IntactParity,
-    /// Shown with missing slices filled from the frame before.
-    Concealed,
-    /// Complete, but a newer frame was shown.
-    Skipped,
-    /// Complete, but the decoder rejected it.
-    Undecodable,
-    /// Complete, but after its deadline.
-    Late,
-    /// Complete, but with a wrong checksum.
-    Corrupt,
-    /// Incomplete, for several causes or an unknown one.
-    LostUnknown,
-    /// Incomplete: packets were dropped in the viewer's socket buffer.
-    LostSocket,
-    /// Incomplete: packets were lost on the network.
-    LostNetwork,
-    /// Never sent.
-    NotSent,
-    /// Sent before the viewer joined.
-    BeforeJoining,
-    /// Announced by the sender; nothing else is known.
-    TailUnknown,
-    /// Not settled when the viewer stopped.
-    Open,
-    /// Left out by the sender for a newer frame. It never had a number.
-    Replaced,
-}
-
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct OutcomeInfo {
@@ -60,143 +23,66 @@ pub struct OutcomeInfo {
     pub explanation: &'static str,
 }
 
-/// All outcomes, in their order.
-pub const OUTCOMES: [OutcomeInfo; 16] = [
-    OutcomeInfo {
-        outcome: Outcome::IntactUnrepaired,
-        key: "intact_unrepaired",
-        letter: '.',
-        legend: "intact",
-        is_loss: false,
-        explanation: "Shown byte for byte as sent; nothing had to be repaired.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::IntactRetransmission,
-        key: "intact_retransmission",
-        letter: 'r',
-        legend: "intact after retransmission",
-        is_loss: false,
-        explanation: "Shown byte for byte as sent, after retransmission and without parity.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::IntactParity,
-        key: "intact_parity",
-        letter: 'p',
-        legend: "intact after parity",
-        is_loss: false,
-        explanation: "Shown byte for byte as sent, after parity rebuilt chunks.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Concealed,
-        key: "concealed",
-        letter: 'c',
-        legend: "concealed",
-        is_loss: false,
-        explanation: "Shown; missing slices were filled from the frame before.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Skipped,
-        key: "skipped",
-        letter: 's',
-        legend: "skipped",
-        is_loss: false,
-        explanation: "Complete and in time, but a newer frame was shown.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Undecodable,
-        key: "undecodable",
-        letter: 'u',
-        legend: "undecodable",
-        is_loss: true,
-        explanation: "Complete, but not a JPEG that can be decoded.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Late,
-        key: "late",
-        letter: 'l',
-        legend: "late",
-        is_loss: true,
-        explanation: "Not shown; it was complete only after its deadline.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Corrupt,
-        key: "corrupt",
-        letter: 'x',
-        legend: "corrupt",
-        is_loss: true,
-        explanation: "Not shown; all of it arrived, but its checksum is wrong.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::LostUnknown,
-        key: "lost_unknown",
-        letter: 'm',
-        legend: "lost, cause unknown",
-        is_loss: true,
-        explanation: "Not shown; packets are missing for several causes or an unknown one.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::LostSocket,
-        key: "lost_socket",
-        letter: 'b',
-        legend: "lost in the socket buffer",
-        is_loss: true,
-        explanation: "Not shown; the missing packets were dropped in the viewer's socket \
-                      buffer.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::LostNetwork,
-        key: "lost_network",
-        letter: 'n',
-        legend: "lost on the network",
-        is_loss: true,
-        explanation: "Not shown; the missing packets were lost on the network or arrived \
-                      corrupt.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::NotSent,
-        key: "not_sent",
-        letter: 'k',
-        legend: "not sent",
-        is_loss: true,
-        explanation: "It could not be encoded or sent, or the sender's operating system \
-                      rejected every packet that is missing.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::BeforeJoining,
-        key: "before_joining",
-        letter: '-',
-        legend: "sent before joining",
-        is_loss: false,
-        explanation: "Sent before the viewer's first packet.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::TailUnknown,
-        key: "tail_unknown",
-        letter: '?',
-        legend: "not known, at the end",
-        is_loss: false,
-        explanation: "Announced, but after the last packet that the viewer knows of; whether \
-                      it was lost is unknown.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Open,
-        key: "open",
-        letter: 'o',
-        legend: "not settled",
-        is_loss: false,
-        explanation: "Still awaited, or waiting to be shown; 0 once a stream has ended.",
-    },
-    OutcomeInfo {
-        outcome: Outcome::Replaced,
-        key: "replaced",
-        letter: '~',
-        legend: "replaced at the source",
-        is_loss: false,
-        explanation: "The sender left it out for a newer frame: before encoding, or because \
-                      its path came to carry less. A sender that waits for viewers leaves out \
-                      every frame while nobody watches.",
-    },
-];
+/// Defines the outcomes by their rows of the table: the name, the key, the letter, the legend,
+/// whether it is a loss, and the explanation.
+macro_rules! outcomes {
+    ($( $name:ident $key:literal $letter:literal $legend:literal loss: $is_loss:literal
+        $explanation:literal )*) => {
+        /// How a frame ended.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub enum Outcome { $( #[doc = $explanation] $name, )* }
+
+        /// All outcomes, in their order.
+        pub const OUTCOMES: [OutcomeInfo; [$( $key, )*].len()] = [$( OutcomeInfo {
+            outcome: Outcome::$name,
+            key: $key,
+            letter: $letter,
+            legend: $legend,
+            is_loss: $is_loss,
+            explanation: $explanation,
+        }, )*];
+    };
+}
+
+outcomes! {
+    IntactUnrepaired "intact_unrepaired" '.' "intact" loss: false
+        "Shown byte for byte as sent; nothing had to be repaired."
+    IntactRetransmission "intact_retransmission" 'r' "intact after retransmission" loss: false
+        "Shown byte for byte as sent, after retransmission and without parity."
+    IntactParity "intact_parity" 'p' "intact after parity" loss: false
+        "Shown byte for byte as sent, after parity rebuilt chunks."
+    Concealed "concealed" 'c' "concealed" loss: false
+        "Shown; missing slices were filled from the frame before."
+    Skipped "skipped" 's' "skipped" loss: false
+        "Complete and in time, but a newer frame was shown."
+    Undecodable "undecodable" 'u' "undecodable" loss: true
+        "Complete, but not a JPEG that can be decoded."
+    Late "late" 'l' "late" loss: true
+        "Not shown; it was complete only after its deadline."
+    Corrupt "corrupt" 'x' "corrupt" loss: true
+        "Not shown; all of it arrived, but its checksum is wrong."
+    LostUnknown "lost_unknown" 'm' "lost, cause unknown" loss: true
+        "Not shown; packets are missing for several causes or an unknown one."
+    LostSocket "lost_socket" 'b' "lost in the socket buffer" loss: true
+        "Not shown; the missing packets were dropped in the viewer's socket buffer."
+    LostNetwork "lost_network" 'n' "lost on the network" loss: true
+        "Not shown; the missing packets were lost on the network or arrived corrupt."
+    NotSent "not_sent" 'k' "not sent" loss: true
+        "It could not be encoded or sent, or the sender's operating system rejected every packet \
+         that is missing."
+    BeforeJoining "before_joining" '-' "sent before joining" loss: false
+        "Sent before the viewer's first packet."
+    TailUnknown "tail_unknown" '?' "not known, at the end" loss: false
+        "Announced, but after the last packet that the viewer knows of; whether it was lost is \
+         unknown."
+    Open "open" 'o' "not settled" loss: false
+        "Still awaited, or waiting to be shown; 0 once a stream has ended."
+    Replaced "replaced" '~' "replaced at the source" loss: false
+        "The sender left it out for a newer frame: before encoding, or because its path came to \
+         carry less. A sender that waits for viewers leaves out every frame while nobody watches."
+}
 
 impl Outcome {
     /// The row of the outcome.

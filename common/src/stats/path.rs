@@ -134,7 +134,7 @@ pub struct Delays {
 
 /// The sender's clock relative to the viewer's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Clock {
+pub struct ClockOffset {
     /// Whether both ends share one clock: the same boot of the same machine, in
     /// the same time namespace. The other fields are 0 then.
     pub shared: bool,

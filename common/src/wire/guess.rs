@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::rtp::{Packet, is_control};
+use super::rtp::{RtpPacket, is_control};
 use crate::jpeg::markers::START;
 
 /// The longest proprietary header that is searched for before a JPEG.
@@ -64,7 +64,7 @@ impl Guess {
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => Self::Container("MP4, HEIC or AVIF"),
             [_, _, _, _, b'm', b'o', b'o', b'f', ..] => Self::Container("MP4"),
             _ if is_control(datagram) => Self::Rtcp,
-            [0x80..=0xbf, ..] => match Packet::decode(datagram) {
+            [0x80..=0xbf, ..] => match RtpPacket::decode(datagram) {
                 Ok(packet) => Self::Rtp {
                     payload_type: packet.payload_type,
                     codec: codec(packet.payload_type, packet.payload),
@@ -230,7 +230,7 @@ mod tests {
 
     fn rtp(payload_type: u8, payload: &[u8]) -> String {
         let mut datagram = Vec::new();
-        let packet = Packet {
+        let packet = RtpPacket {
             sequence: 1,
             timestamp: 2,
             source: 3,

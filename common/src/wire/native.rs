@@ -106,16 +106,6 @@ impl Channel {
             Self::Control => "control",
         }
     }
-
-    /// The channel of a packet kind; `None` if the kind is unknown.
-    fn of_kind(kind: u8) -> Option<Self> {
-        match kind {
-            1 => Some(Self::Media),
-            2 | 3 => Some(Self::Repair),
-            4..=17 => Some(Self::Control),
-            _ => None,
-        }
-    }
 }
 
 /// The fields that all packets carry.
@@ -191,43 +181,75 @@ pub fn extend_micros(low: u32, near: u64) -> u64 {
     extend(low.into(), u32::BITS, near)
 }
 
-/// A decoded packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet<'a> {
+/// Defines the packets by their kinds, their bodies and the channels that count them.
+macro_rules! packets {
+    ($of:lifetime: $( $(#[$doc:meta])* $kind:literal => $name:ident($body:ty) on $channel:ident, )*) => {
+        /// A decoded packet.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Packet<$of> { $( $(#[$doc])* $name($body), )* }
+
+        impl<$of> Packet<$of> {
+            /// The kind on the wire.
+            fn kind(&self) -> u8 {
+                match self { $( Self::$name(_) => $kind, )* }
+            }
+
+            fn encode_body(&self, out: &mut Vec<u8>) {
+                match self { $( Self::$name(body) => body.encode(out), )* }
+            }
+
+            fn decode_body(kind: u8, body: &$of [u8]) -> Result<Self, WireError> {
+                Ok(match kind {
+                    $( $kind => Self::$name(<$body>::decode(body)?), )*
+                    _ => return Err(WireError::Kind(kind)),
+                })
+            }
+        }
+
+        impl Channel {
+            /// The channel of a packet kind; `None` if the kind is unknown.
+            fn of_kind(kind: u8) -> Option<Self> {
+                match kind { $( $kind => Some(Self::$channel), )* _ => None }
+            }
+        }
+    };
+}
+
+packets! { 'a:
     /// A chunk of a frame.
-    Chunk(Chunk<'a>),
+    1 => Chunk(Chunk<'a>) on Media,
     /// A chunk sent again on request.
-    Retransmission(Chunk<'a>),
+    2 => Retransmission(Chunk<'a>) on Repair,
     /// A parity shard, which rebuilds lost chunks.
-    Parity(Parity<'a>),
+    3 => Parity(Parity<'a>) on Repair,
     /// The JPEG header that a set of frames shares.
-    Tables(Tables<'a>),
+    4 => Tables(Tables<'a>) on Control,
     /// The sender's own counts.
-    SenderReport(SenderReport),
+    5 => SenderReport(SenderReport) on Control,
     /// The last report: the stream has ended.
-    SenderBye(SenderReport),
+    6 => SenderBye(SenderReport) on Control,
     /// The sender's answer to a receiver report: the times of the exchange.
-    Echo(Echo),
+    7 => Echo(Echo) on Control,
     /// The viewer's counts.
-    ReceiverReport(ReceiverReport),
+    8 => ReceiverReport(ReceiverReport) on Control,
     /// A request for retransmissions.
-    Nack(Nack),
+    9 => Nack(Nack) on Control,
     /// A viewer requests the stream.
-    Connect(Connect),
+    10 => Connect(Connect) on Control,
     /// A sender asks a viewer to prove its address.
-    Challenge(Challenge),
+    11 => Challenge(Challenge) on Control,
     /// A sender rejects a viewer.
-    Reject(Reject),
+    12 => Reject(Reject) on Control,
     /// A viewer ends its stream.
-    ReceiverBye(ReceiverBye),
+    13 => ReceiverBye(ReceiverBye) on Control,
     /// A viewer asks an address of the sender to prove itself.
-    PathChallenge(PathChallenge),
+    14 => PathChallenge(PathChallenge) on Control,
     /// The sender's answer to that.
-    PathResponse(PathResponse),
+    15 => PathResponse(PathResponse) on Control,
     /// When the viewer's packets arrived.
-    ArrivalReport(ArrivalReport),
+    16 => ArrivalReport(ArrivalReport) on Control,
     /// A sender serves a viewer.
-    Accept(Accept),
+    17 => Accept(Accept) on Control,
 }
 
 /// The microseconds of a time, as on the wire.
@@ -283,29 +305,6 @@ impl Packet<'_> {
         }
     }
 
-    /// The kind on the wire.
-    fn kind(&self) -> u8 {
-        match self {
-            Packet::Chunk(_) => 1,
-            Packet::Retransmission(_) => 2,
-            Packet::Parity(_) => 3,
-            Packet::Tables(_) => 4,
-            Packet::SenderReport(_) => 5,
-            Packet::SenderBye(_) => 6,
-            Packet::Echo(_) => 7,
-            Packet::ReceiverReport(_) => 8,
-            Packet::Nack(_) => 9,
-            Packet::Connect(_) => 10,
-            Packet::Challenge(_) => 11,
-            Packet::Reject(_) => 12,
-            Packet::ReceiverBye(_) => 13,
-            Packet::PathChallenge(_) => 14,
-            Packet::PathResponse(_) => 15,
-            Packet::ArrivalReport(_) => 16,
-            Packet::Accept(_) => 17,
-        }
-    }
-
     /// Appends the packet as one datagram. The header's channel must be that of the packet's kind.
     pub fn encode(&self, header: impl Into<WireHeader>, out: &mut Vec<u8>) {
         self.encode_padded(header, 0, out);
@@ -323,23 +322,7 @@ impl Packet<'_> {
         put_u32(out, header.number.0);
         put_u32(out, header.sent);
         put_u32(out, 0);
-        match self {
-            Packet::Chunk(chunk) | Packet::Retransmission(chunk) => chunk.encode(out),
-            Packet::Parity(parity) => parity.encode(out),
-            Packet::Tables(tables) => tables.encode(out),
-            Packet::SenderReport(report) | Packet::SenderBye(report) => report.encode(out),
-            Packet::Echo(echo) => echo.encode(out),
-            Packet::ReceiverReport(report) => report.encode(out),
-            Packet::Nack(nack) => nack.encode(out),
-            Packet::Connect(connect) => connect.encode(out),
-            Packet::Challenge(challenge) => challenge.encode(out),
-            Packet::Reject(reject) => reject.encode(out),
-            Packet::ReceiverBye(bye) => bye.encode(out),
-            Packet::PathChallenge(challenge) => challenge.encode(out),
-            Packet::PathResponse(response) => response.encode(out),
-            Packet::ArrivalReport(report) => report.encode(out),
-            Packet::Accept(accept) => accept.encode(out),
-        }
+        self.encode_body(out);
         out.resize(out.len().max(start + len), 0);
         let datagram = &mut out[start..];
         let crc = checksum(datagram, datagram[KIND]);
@@ -378,29 +361,6 @@ impl Packet<'_> {
         }
         let header = header.ok_or(WireError::Kind(kind))?;
         Ok((header, Packet::decode_body(kind, reader.rest())?))
-    }
-
-    fn decode_body(kind: u8, body: &[u8]) -> Result<Packet<'_>, WireError> {
-        Ok(match kind {
-            1 => Packet::Chunk(Chunk::decode(body)?),
-            2 => Packet::Retransmission(Chunk::decode(body)?),
-            3 => Packet::Parity(Parity::decode(body)?),
-            4 => Packet::Tables(Tables::decode(body)?),
-            5 => Packet::SenderReport(SenderReport::decode(body)?),
-            6 => Packet::SenderBye(SenderReport::decode(body)?),
-            7 => Packet::Echo(Echo::decode(body)?),
-            8 => Packet::ReceiverReport(ReceiverReport::decode(body)?),
-            9 => Packet::Nack(Nack::decode(body)?),
-            10 => Packet::Connect(Connect::decode(body)?),
-            11 => Packet::Challenge(Challenge::decode(body)?),
-            12 => Packet::Reject(Reject::decode(body)?),
-            13 => Packet::ReceiverBye(ReceiverBye::decode(body)?),
-            14 => Packet::PathChallenge(PathChallenge::decode(body)?),
-            15 => Packet::PathResponse(PathResponse::decode(body)?),
-            16 => Packet::ArrivalReport(ArrivalReport::decode(body)?),
-            17 => Packet::Accept(Accept::decode(body)?),
-            _ => return Err(WireError::Kind(kind)),
-        })
     }
 }
 

@@ -4,7 +4,7 @@ mod control;
 
 pub use control::{Block, Control, SenderInfo, encode_bye, encode_receiver, encode_sender};
 
-use rtp_types::{RtpPacket, RtpPacketBuilder, RtpParseError};
+use rtp_types::{RtpPacketBuilder, RtpParseError};
 use thiserror::Error;
 
 /// Bytes of the header of an RTP packet as encoded here.
@@ -23,7 +23,7 @@ pub const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
 
 /// One RTP packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Packet<'a> {
+pub struct RtpPacket<'a> {
     /// The low 16 bits of its number.
     pub sequence: u16,
     /// Its time on the sender's clock, in ticks from an arbitrary origin.
@@ -50,13 +50,13 @@ pub enum RtpError {
     Control(#[from] rtcp_types::RtcpParseError),
 }
 
-impl<'a> Packet<'a> {
+impl<'a> RtpPacket<'a> {
     /// Decodes a datagram, without extensions and padding.
     ///
     /// # Errors
     /// If it is not RTP of version 2, or shorter than it claims.
     pub fn decode(datagram: &'a [u8]) -> Result<Self, RtpError> {
-        let packet = RtpPacket::parse(datagram)?;
+        let packet = rtp_types::RtpPacket::parse(datagram)?;
         let end = datagram.len() - usize::from(packet.padding().unwrap_or(0));
         Ok(Self {
             sequence: packet.sequence_number(),
@@ -102,7 +102,7 @@ mod tests {
         datagram.extend([0, 0, 0, 1]);
         datagram.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
         datagram.extend([b'x', b'y', 0, 2]);
-        let packet = Packet::decode(&datagram).unwrap();
+        let packet = RtpPacket::decode(&datagram).unwrap();
         assert_eq!(packet.payload, b"xy");
         assert!(packet.marker);
         assert_eq!(
@@ -124,11 +124,11 @@ mod tests {
             sequence: u16, timestamp: u32, source: u32, marker: bool, payload_type in 0_u8..128,
             payload in prop::collection::vec(any::<u8>(), 0..64),
         ) {
-            let packet = Packet { sequence, timestamp, source, marker, payload_type, payload: &payload };
+            let packet = RtpPacket { sequence, timestamp, source, marker, payload_type, payload: &payload };
             let mut out = Vec::new();
             packet.encode(&mut out);
             prop_assert_eq!(out.len(), HEADER + payload.len());
-            prop_assert_eq!(Packet::decode(&out).unwrap(), packet);
+            prop_assert_eq!(RtpPacket::decode(&out).unwrap(), packet);
         }
 
         #[test]
@@ -136,7 +136,7 @@ mod tests {
             if let Some(first) = bytes.first_mut() {
                 *first = *first & 0x3f | 0x80;
             }
-            if let Ok(packet) = Packet::decode(&bytes) {
+            if let Ok(packet) = RtpPacket::decode(&bytes) {
                 prop_assert!(packet.payload.len() + HEADER <= bytes.len());
             }
         }

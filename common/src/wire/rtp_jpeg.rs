@@ -24,7 +24,7 @@ mod header;
 mod packetise;
 mod tables;
 
-pub use assembly::{Assembly, Contradiction};
+pub use assembly::{Contradiction, JpegAssembly};
 pub use header::rebuild;
 pub use packetise::{Cut, Picture, Unsuitable};
 pub use tables::{Quantization, SentTables, TableBytes};

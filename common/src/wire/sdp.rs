@@ -8,7 +8,7 @@ use super::rtp::{CLOCK, JPEG};
 
 /// A sender's description of its stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Session<'a> {
+pub struct SessionDescription<'a> {
     /// A number that is unique among the sessions of this machine.
     pub number: u64,
     /// The sender's address, as far as it knows.
@@ -42,7 +42,7 @@ pub struct Crypto<'a> {
     pub name: &'a str,
 }
 
-impl Session<'_> {
+impl SessionDescription<'_> {
     /// The description as the text of a file.
     #[must_use]
     pub fn write(&self) -> String {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn says_what_a_receiver_needs() {
-        let session = Session {
+        let session = SessionDescription {
             number: 7,
             origin: IpAddr::from([10, 0, 0, 1]),
             name: "framegram",
@@ -153,7 +153,7 @@ mod tests {
             source: 99,
             name: "a@b",
         };
-        let sealed = Session {
+        let sealed = SessionDescription {
             crypto: Some(crypto),
             ..session
         };

@@ -23,7 +23,7 @@ use winit::window::{Fullscreen, Window as Inner, WindowAttributes, WindowId};
 
 pub use area::{Area, fit};
 pub use keys::ESCAPE;
-pub use scaler::Scaler;
+pub use scaler::WindowScaler;
 
 /// User input to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

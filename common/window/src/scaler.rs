@@ -1,33 +1,18 @@
-//! Scales pictures to any size, bilinearly: each row is stretched once, and
-//! adjacent rows are blended. The quality is good down to half the size; the
-//! decoder does any further reduction.
+//! Scales pictures to any size, bilinearly. The quality is good down to half the size; the decoder
+//! does any further reduction.
 
+use fast_image_resize::images::{TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use framegram_media::XrgbImage;
 
 use crate::area::{Area, fit};
 
-/// Scales pictures. It keeps what depends only on the sizes from frame to frame.
+/// Scales pictures. It keeps its memory from frame to frame.
 #[derive(Default)]
-pub struct Scaler {
-    /// For each target column: the source column to its left, and the weight of
-    /// the next one, out of 256.
-    columns: Vec<(u32, u32)>,
-    /// Source width that `columns` belongs to.
-    from: usize,
-    /// The two stretched rows around the current target row.
-    upper: StretchedRow,
-    lower: StretchedRow,
-}
+pub struct WindowScaler(Resizer);
 
-/// A source row, stretched to the target width.
-#[derive(Default)]
-struct StretchedRow {
-    /// Index of the source row.
-    index: Option<usize>,
-    pixels: Vec<u32>,
-}
-
-impl Scaler {
+impl WindowScaler {
     /// Draws `picture` as large as it fits onto the canvas `target`, with black
     /// borders.
     pub fn draw_centred(
@@ -48,100 +33,26 @@ impl Scaler {
         self.draw(picture, target, width, area);
     }
 
-    /// Draws `picture` into `area` of the canvas `target`, which is `pitch`
-    /// pixels wide.
+    /// Draws `picture` into `area` of the canvas `target`, which is `pitch` pixels wide. Nothing is
+    /// drawn outside of the canvas, and nothing of a picture without pixels.
     pub fn draw(&mut self, picture: &XrgbImage, target: &mut [u32], pitch: usize, area: Area) {
-        if area.width == 0 || area.height == 0 || picture.pixels.is_empty() {
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        let rows = target.len().checked_div(pitch).unwrap_or(0);
+        let pixels = bytemuck::cast_slice(&picture.pixels);
+        let from =
+            TypedImageRef::<U8x4>::from_buffer(side(picture.width), side(picture.height), pixels);
+        let canvas = bytemuck::cast_slice_mut(target);
+        let canvas = TypedImage::<U8x4>::from_buffer(side(pitch), side(rows), canvas);
+        let (Ok(from), Ok(canvas)) = (from, canvas) else {
             return;
-        }
-        let rows = target
-            .chunks_exact_mut(pitch)
-            .skip(area.y)
-            .take(area.height)
-            .map(|row| &mut row[area.x..][..area.width]);
-        if (area.width, area.height) == (picture.width, picture.height) {
-            for (row, from) in rows.zip(picture.pixels.chunks_exact(picture.width)) {
-                row.copy_from_slice(from);
-            }
-            return;
-        }
-        self.prepare(picture.width, area.width);
-        for (y, row) in rows.enumerate() {
-            let (above, share) = position(y, picture.height, area.height);
-            self.stretch(picture, above as usize);
-            mix_rows(&self.upper.pixels, &self.lower.pixels, share, row);
+        };
+        let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(side);
+        if let Ok(mut into) = TypedCroppedImageMut::new(canvas, x, y, width, height) {
+            let bilinear = ResizeAlg::Interpolation(FilterType::Bilinear);
+            let options = ResizeOptions::new().resize_alg(bilinear).use_alpha(false);
+            let _ = self.0.resize_typed(&from, &mut into, &options);
         }
     }
-
-    fn prepare(&mut self, from: usize, to: usize) {
-        if self.from != from || self.columns.len() != to {
-            self.columns.clear();
-            self.columns.extend((0..to).map(|x| position(x, from, to)));
-            self.from = from;
-        }
-        for row in [&mut self.upper, &mut self.lower] {
-            row.index = None;
-            row.pixels.resize(to, 0);
-        }
-    }
-
-    /// Stretches row `above` of the picture and the one below it.
-    fn stretch(&mut self, picture: &XrgbImage, above: usize) {
-        let below = (above + 1).min(picture.height - 1);
-        if self.upper.index != Some(above) && self.lower.index == Some(above) {
-            std::mem::swap(&mut self.upper, &mut self.lower);
-        }
-        for (row, index) in [(&mut self.upper, above), (&mut self.lower, below)] {
-            if row.index != Some(index) {
-                let from = &picture.pixels[index * picture.width..][..picture.width];
-                stretch_row(from, &self.columns, &mut row.pixels);
-                row.index = Some(index);
-            }
-        }
-    }
-}
-
-/// Position of the centre of target sample `i` (of `to`) between the centres of
-/// the source samples (`from`): the sample before it, and the weight of the next
-/// one, out of 256.
-fn position(i: usize, from: usize, to: usize) -> (u32, u32) {
-    let at = ((2 * i as u64 + 1) * from as u64 * 128 / to as u64).saturating_sub(128);
-    let last = (from as u64 - 1) * 256;
-    let at = at.min(last);
-    ((at / 256) as u32, (at % 256) as u32)
-}
-
-fn stretch_row(from: &[u32], columns: &[(u32, u32)], to: &mut [u32]) {
-    let last = from.len() - 1;
-    for (pixel, &(left, share)) in to.iter_mut().zip(columns) {
-        let left = left as usize;
-        *pixel = mix(from[left], from[(left + 1).min(last)], share);
-    }
-}
-
-fn mix_rows(upper: &[u32], lower: &[u32], share: u32, to: &mut [u32]) {
-    if share == 0 {
-        to.copy_from_slice(upper);
-        return;
-    }
-    // 16-bit arithmetic per byte; every x86-64 processor handles eight at once.
-    let (rest, share) = (256 - share as u16, share as u16);
-    let upper: &[u8] = bytemuck::cast_slice(upper);
-    let lower: &[u8] = bytemuck::cast_slice(lower);
-    let to: &mut [u8] = bytemuck::cast_slice_mut(to);
-    for ((sample, &a), &b) in to.iter_mut().zip(upper).zip(lower) {
-        *sample = ((u16::from(a) * rest + u16::from(b) * share + 128) >> 8) as u8;
-    }
-}
-
-/// Blends two pixels: `share` / 256 of `b`, the rest of `a`. One multiplication
-/// covers red and blue.
-#[inline]
-fn mix(a: u32, b: u32, share: u32) -> u32 {
-    let rest = 256 - share;
-    let red_blue = ((a & 0xff_00ff) * rest + (b & 0xff_00ff) * share + 0x80_0080) >> 8;
-    let green = ((a & 0x00_ff00) * rest + (b & 0x00_ff00) * share + 0x00_8000) >> 8;
-    (red_blue & 0xff_00ff) | (green & 0x00_ff00)
 }
 
 const BLACK: u32 = 0;
@@ -158,7 +69,7 @@ mod tests {
             width,
             height,
         };
-        Scaler::default().draw(picture, &mut target, width, area);
+        WindowScaler::default().draw(picture, &mut target, width, area);
         target
     }
 

@@ -5,31 +5,19 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::Impairment;
+use super::log::Act;
 
 /// What happens to one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkDecision {
     /// Why no copy arrives.
-    pub dropped: Option<Drop>,
+    pub dropped: Option<Act>,
     /// Number of intact copies that arrive.
     pub intact: u8,
     /// Number of copies that arrive with a flipped bit.
     pub corrupt: u8,
     /// Each copy that arrives, in the order of creation.
     pub passages: [Option<Passage>; 2],
-}
-
-/// Why a datagram is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Drop {
-    /// Independent loss.
-    Loss,
-    /// Loss in a burst.
-    Burst,
-    /// The queue in front of the bottleneck is full.
-    Queue,
-    /// It is larger than the MTU.
-    Mtu,
 }
 
 /// A copy of a datagram that arrives.
@@ -112,19 +100,19 @@ impl Judge {
         decision
     }
 
-    fn drop(&mut self, len: usize, now: Duration) -> Option<Drop> {
+    fn drop(&mut self, len: usize, now: Duration) -> Option<Act> {
         let burst = self.step_chain(now);
         let lost = self.chance(self.impairment.loss);
         if self.impairment.mtu.is_some_and(|mtu| len > mtu) {
-            Some(Drop::Mtu)
+            Some(Act::Mtu)
         } else if burst {
-            Some(Drop::Burst)
+            Some(Act::Burst)
         } else if lost {
-            Some(Drop::Loss)
+            Some(Act::Lost)
         } else if self.impairment.rate.is_some()
             && self.free_at.saturating_sub(now) > self.impairment.queue + self.bucket()
         {
-            Some(Drop::Queue)
+            Some(Act::Queue)
         } else {
             None
         }

@@ -1,10 +1,9 @@
 //! An impaired link in front of a socket.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::judge::{Drop, Judge};
+use super::judge::{Judge, LinkDecision};
 use super::log::{Act, LogRow, PacketName};
 use super::{Impairment, Passage};
 
@@ -27,7 +26,8 @@ pub struct Stage<T> {
     /// Time of the first datagram. The judge's time starts there, so that a seed
     /// gives the same result at any time.
     origin: Option<Duration>,
-    on_the_way: BinaryHeap<Reverse<DelayedItem<T>>>,
+    /// By due time, then in the order of sending.
+    on_the_way: BTreeMap<(Duration, u64), DelayedItem<T>>,
     bytes: usize,
     sequence: u64,
     /// When the last datagram was handed on.
@@ -55,7 +55,7 @@ impl<T: Clone> Stage<T> {
         Self {
             judge: Judge::new(impairment),
             origin: None,
-            on_the_way: BinaryHeap::new(),
+            on_the_way: BTreeMap::new(),
             bytes: 0,
             sequence: 0,
             handed: Duration::ZERO,
@@ -63,8 +63,21 @@ impl<T: Clone> Stage<T> {
         }
     }
 
-    /// Puts a datagram on the link. `now` must not decrease.
-    pub fn push(&mut self, datagram: &[u8], tag: T, now: Duration) {
+    /// An empty link without a log, whose time starts at 0 instead of at the first datagram.
+    pub(super) fn since_zero(impairment: Impairment) -> Self {
+        Self {
+            origin: Some(Duration::ZERO),
+            ..Self::new(impairment, false)
+        }
+    }
+
+    /// Sets the rate of the bottleneck from now on, in bits of UDP payload a second.
+    pub(super) fn set_rate(&mut self, rate: u64, now: Duration) {
+        self.judge.set_rate(rate, now);
+    }
+
+    /// Puts a datagram on the link. `now` must not decrease. Returns what happens to it.
+    pub fn push(&mut self, datagram: &[u8], tag: T, now: Duration) -> LinkDecision {
         let origin = *self.origin.get_or_insert(now);
         let decision = self.judge.judge(datagram.len(), now.saturating_sub(origin));
         let (name, damaged) = match self.rows {
@@ -83,11 +96,8 @@ impl<T: Clone> Stage<T> {
             },
             delay: None,
         };
-        if let Some(drop) = decision.dropped {
-            return self.record(LogRow {
-                act: act(drop),
-                ..row
-            });
+        if let Some(act) = decision.dropped {
+            self.record(LogRow { act, ..row });
         }
         for (passage, copy) in decision.passages.into_iter().flatten().zip(1..) {
             if self.on_the_way.len() >= MAX_DATAGRAMS || self.bytes + datagram.len() > MAX_BYTES {
@@ -106,6 +116,7 @@ impl<T: Clone> Stage<T> {
                 LogRow { copy, ..row },
             );
         }
+        decision
     }
 
     /// Returns the next datagram due by `now`.
@@ -113,9 +124,9 @@ impl<T: Clone> Stage<T> {
         if self.poll_timeout()? > now {
             return None;
         }
-        let Reverse(travelling) = self.on_the_way.pop()?;
+        let ((due, _), travelling) = self.on_the_way.pop_first()?;
         self.bytes -= travelling.datagram.len();
-        self.handed = self.handed.max(travelling.due);
+        self.handed = self.handed.max(due);
         self.record(LogRow {
             delay: Some(self.handed.saturating_sub(travelling.row.time)),
             ..travelling.row
@@ -130,7 +141,7 @@ impl<T: Clone> Stage<T> {
     /// When the next datagram is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.on_the_way.peek().map(|Reverse(next)| next.due)
+        self.on_the_way.keys().next().map(|(due, _)| *due)
     }
 
     /// Records that the operating system rejected the datagram polled last. Call
@@ -144,7 +155,7 @@ impl<T: Clone> Stage<T> {
 
     /// Discards everything in transit, and logs it as pending.
     pub fn finish(&mut self) {
-        while let Some(Reverse(travelling)) = self.on_the_way.pop() {
+        while let Some((_, travelling)) = self.on_the_way.pop_first() {
             self.record(LogRow {
                 act: Act::Pending,
                 ..travelling.row
@@ -165,13 +176,13 @@ impl<T: Clone> Stage<T> {
             Some(_) if row.act == Act::Delivered => Act::Corrupt,
             _ => row.act,
         };
-        self.on_the_way.push(Reverse(DelayedItem {
-            due: origin + passage.arrives,
-            sequence: self.sequence,
+        let item = DelayedItem {
             datagram: passage.copy(datagram),
             tag,
             row: LogRow { act, ..row },
-        }));
+        };
+        let place = (origin + passage.arrives, self.sequence);
+        self.on_the_way.insert(place, item);
     }
 
     fn record(&mut self, row: LogRow) {
@@ -181,49 +192,12 @@ impl<T: Clone> Stage<T> {
     }
 }
 
-fn act(drop: Drop) -> Act {
-    match drop {
-        Drop::Loss => Act::Lost,
-        Drop::Burst => Act::Burst,
-        Drop::Queue => Act::Queue,
-        Drop::Mtu => Act::Mtu,
-    }
-}
-
-/// A datagram in transit, ordered by due time, then by order of sending.
+/// A datagram in transit.
 #[derive(Debug)]
 struct DelayedItem<T> {
-    due: Duration,
-    sequence: u64,
     datagram: Vec<u8>,
     tag: T,
     row: LogRow,
-}
-
-impl<T> DelayedItem<T> {
-    fn key(&self) -> (Duration, u64) {
-        (self.due, self.sequence)
-    }
-}
-
-impl<T> PartialEq for DelayedItem<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for DelayedItem<T> {}
-
-impl<T> PartialOrd for DelayedItem<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<T> Ord for DelayedItem<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
 }
 
 #[cfg(test)]

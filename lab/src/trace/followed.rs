@@ -63,7 +63,7 @@ impl Followed {
                 other(Disposition::Malformed)
             }
             (None, Format::Rtp) if rtp::is_control(datagram) => other(Disposition::Received),
-            (None, Format::Rtp) => match rtp::Packet::decode(datagram) {
+            (None, Format::Rtp) => match rtp::RtpPacket::decode(datagram) {
                 Ok(packet) if u64::from(packet.source) == self.number => {
                     let content = DatagramContent::Rtp {
                         sequence: packet.sequence,

@@ -10,7 +10,7 @@ use framegram_net::clock;
 use super::{CapturedFrame, Counts};
 use crate::args::Rate;
 use crate::queue::{FrameSlot, Outcome, Put};
-use crate::source::{Captured, Pacer, Source};
+use crate::source::{Captured, MediaClock, Source};
 use crate::stop::Stop;
 
 /// The work of the source thread.
@@ -32,9 +32,9 @@ impl SourceLoop {
     /// # Errors
     /// The error of the source.
     pub(super) fn run(&mut self) -> Result<()> {
-        let mut pacer = match self.is_piped {
-            true => Pacer::of_pipe(),
-            false => Pacer::new(),
+        let mut clock = match self.is_piped {
+            true => MediaClock::of_pipe(),
+            false => MediaClock::new(),
         };
         let mut dropper = FrameDropper::new(self.rate, self.source.as_ref());
         let mut captured = 0;
@@ -49,7 +49,7 @@ impl SourceLoop {
                 }
                 return Ok(());
             };
-            let Some(taken) = self.when(&frame, &mut pacer) else {
+            let Some(taken) = self.when(&frame, &mut clock) else {
                 return Ok(());
             };
             if !dropper.takes(taken) {
@@ -81,10 +81,10 @@ impl SourceLoop {
     }
 
     /// Waits until the frame is due. Returns its capture time, or `None` if the stream ends first.
-    fn when(&self, frame: &Captured, pacer: &mut Pacer) -> Option<Duration> {
+    fn when(&self, frame: &Captured, clock: &mut MediaClock) -> Option<Duration> {
         if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
             let now = clock::now();
-            let wait = pacer.due(media_time, now).saturating_sub(now);
+            let wait = clock.due(media_time, now).saturating_sub(now);
             if !wait.is_zero() && self.stop.wait(wait) {
                 return None;
             }

@@ -25,7 +25,7 @@ const OLDEST_STAMP: Duration = Duration::from_secs(1);
 const MOST_EMPTY: u32 = 30;
 
 /// A camera. One that is disconnected is opened again when it returns.
-pub(super) struct Camera {
+pub(super) struct CameraSource {
     device: PathBuf,
     wish: Wish,
     opened: Option<Opened>,
@@ -50,7 +50,7 @@ struct Opened {
     rate: Option<f64>,
 }
 
-impl Camera {
+impl CameraSource {
     /// Opens a camera by its device.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Camera {
     }
 }
 
-impl Source for Camera {
+impl Source for CameraSource {
     fn next(&mut self) -> Result<Option<Captured>> {
         let mut empty = 0;
         loop {
@@ -231,7 +231,7 @@ fn open(device: &Path, wish: Wish) -> Option<Opened> {
 /// OpenCV's matrices for pictures, which are reused.
 #[derive(Default)]
 struct Mats {
-    idle: Pool<Pixels>,
+    idle: Pool<MatPixels>,
 }
 
 impl Mats {
@@ -247,14 +247,14 @@ impl Mats {
             bail!("OpenCV gives pixels of kind {kind}, not blue, green and red");
         }
         let (width, height) = (usize::try_from(size.width)?, usize::try_from(size.height)?);
-        let pixels = self.idle.lend(Pixels(mat));
+        let pixels = self.idle.lend(MatPixels(mat));
         Ok(Content::Image(Image::bgr(width, height, pixels)?))
     }
 }
 
-struct Pixels(Mat);
+struct MatPixels(Mat);
 
-impl AsRef<[u8]> for Pixels {
+impl AsRef<[u8]> for MatPixels {
     fn as_ref(&self) -> &[u8] {
         self.0.data_bytes().unwrap_or(&[])
     }

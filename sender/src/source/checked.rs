@@ -12,7 +12,7 @@ use framegram_common::jpeg::{JpegHeader, clean};
 use framegram_media::limits::{MAX_STILL_PIXELS, check_size};
 use framegram_media::{Decoder, Turn, Undecodable, Vetter};
 
-use self::tables::{APP0, APP1, DQT, Tables, segments};
+use self::tables::{APP0, APP1, DQT, KnownTables, segments};
 use super::exif;
 use super::ffmpeg::decode_jpeg;
 use super::{Captured, Content, Request, Source};
@@ -25,7 +25,7 @@ pub(super) struct Checked {
     first: Option<Captured>,
     wanted: Wanted,
     vetter: Vetter,
-    tables: Tables,
+    tables: KnownTables,
     /// A frame was fit to send.
     any: bool,
     broken: u64,
@@ -43,7 +43,7 @@ impl Checked {
             first: None,
             wanted: Wanted::of(request),
             vetter: Vetter::default(),
-            tables: Tables::default(),
+            tables: KnownTables::default(),
             any: false,
             broken: 0,
             console: Arc::clone(&request.console),

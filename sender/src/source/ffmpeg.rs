@@ -27,7 +27,7 @@ use self::planes::Converter;
 pub(super) use self::still::{decode_jpeg, decode_still};
 use self::turn::of_stream;
 use self::watch::Watch;
-use super::paced::Timeline;
+use super::paced::MediaTimeline;
 use super::retry::Retry;
 use super::spool::{NAME_IT, Spool};
 use super::{Captured, Content, Request, Source, paced};
@@ -44,20 +44,20 @@ const SLICE_THREADS: usize = 2;
 
 /// Frames of a file or a network stream, with its own timestamps.
 pub(super) struct Video {
-    place: Place,
+    place: VideoPlace,
     /// The name in messages.
     name: String,
-    opened: Opened,
+    opened: OpenVideo,
     asked_rate: Option<f64>,
     live: bool,
-    timeline: Timeline,
+    timeline: MediaTimeline,
     number: u64,
     unreadable: u64,
     retry: Retry,
 }
 
 /// The location.
-enum Place {
+enum VideoPlace {
     File(PathBuf),
     Url(String),
     /// A pipe, which can be read only once.
@@ -65,7 +65,7 @@ enum Place {
 }
 
 /// An open file or stream.
-struct Opened {
+struct OpenVideo {
     input: Input,
     watch: Watch,
     stream: usize,
@@ -93,7 +93,7 @@ impl Video {
     /// If it is not a video.
     pub(super) fn file(path: &Path, request: &Request) -> Result<Self> {
         let name = path.display().to_string();
-        Self::open(Place::File(path.into()), name, request)
+        Self::open(VideoPlace::File(path.into()), name, request)
     }
 
     /// Opens a URL.
@@ -101,7 +101,7 @@ impl Video {
     /// # Errors
     /// If there is no video.
     pub(super) fn url(url: &str, request: &Request) -> Result<Self> {
-        Self::open(Place::Url(url.into()), redacted(url), request)
+        Self::open(VideoPlace::Url(url.into()), redacted(url), request)
     }
 
     /// Opens a stream of bytes.
@@ -134,24 +134,24 @@ impl Video {
             format::input_from_stream_with_interrupt(io, None, None, move || ended.is_over());
         let input =
             input.map_err(|error| anyhow!("{name} is not a video that can be decoded: {error}"))?;
-        let opened = Opened::new(input, watch, name)?;
-        Ok(Self::with(Place::Stream, name.into(), opened, request))
+        let opened = OpenVideo::new(input, watch, name)?;
+        Ok(Self::with(VideoPlace::Stream, name.into(), opened, request))
     }
 
-    fn open(place: Place, name: String, request: &Request) -> Result<Self> {
+    fn open(place: VideoPlace, name: String, request: &Request) -> Result<Self> {
         let opened = place.open(&name, &request.stop)?;
         Ok(Self::with(place, name, opened, request))
     }
 
-    fn with(place: Place, name: String, opened: Opened, request: &Request) -> Self {
+    fn with(place: VideoPlace, name: String, opened: OpenVideo, request: &Request) -> Self {
         let live = match &place {
-            Place::Url(url) => {
+            VideoPlace::Url(url) => {
                 let scheme = url.split_once("://").map(|(scheme, _)| scheme);
                 let is_live = scheme.is_some_and(|scheme| LIVE_SCHEMES.contains(&scheme));
                 is_live || opened.input.duration() <= 0
             }
-            Place::File(_) => opened.input.format().name() == SESSION,
-            Place::Stream => false,
+            VideoPlace::File(_) => opened.input.format().name() == SESSION,
+            VideoPlace::Stream => false,
         };
         Self {
             retry: Retry::new(&name, request),
@@ -160,7 +160,7 @@ impl Video {
             opened,
             asked_rate: request.rate,
             live,
-            timeline: Timeline::default(),
+            timeline: MediaTimeline::default(),
             number: 0,
             unreadable: 0,
         }
@@ -218,8 +218,8 @@ impl Source for Video {
                 Ok(None) if self.number > 0 => return Ok(None),
                 Ok(None) => {
                     let hint = match self.place {
-                        Place::Stream => format!("; if it is a file, {NAME_IT}"),
-                        Place::File(_) | Place::Url(_) => String::new(),
+                        VideoPlace::Stream => format!("; if it is a file, {NAME_IT}"),
+                        VideoPlace::File(_) | VideoPlace::Url(_) => String::new(),
                     };
                     bail!(
                         "there is no frame in {} that can be decoded{hint}",
@@ -245,7 +245,7 @@ impl Source for Video {
     }
 
     fn rewind(&mut self) -> Result<bool> {
-        if self.live || matches!(self.place, Place::Stream) {
+        if self.live || matches!(self.place, VideoPlace::Stream) {
             return Ok(false);
         }
         self.opened = self.place.open(&self.name, self.retry.stop())?;
@@ -268,8 +268,8 @@ fn quiet() -> Result<()> {
     Ok(ffmpeg_next::init()?)
 }
 
-impl Place {
-    fn open(&self, name: &str, stop: &Stop) -> Result<Opened> {
+impl VideoPlace {
+    fn open(&self, name: &str, stop: &Stop) -> Result<OpenVideo> {
         quiet()?;
         let watch = Watch::new(stop);
         let ended = watch.clone();
@@ -310,7 +310,7 @@ impl Place {
             }
             Self::Stream => bail!("{name} cannot be read again"),
         };
-        Opened::new(input, watch, name)
+        OpenVideo::new(input, watch, name)
     }
 }
 
@@ -322,7 +322,7 @@ fn begins_session(path: &str) -> bool {
     read.is_ok() && start.starts_with(b"v=0") && start[3].is_ascii_whitespace()
 }
 
-impl Opened {
+impl OpenVideo {
     fn new(input: Input, watch: Watch, name: &str) -> Result<Self> {
         let stream = input.streams().best(media::Type::Video);
         let stream = stream.with_context(|| format!("there is no video in {name}"))?;

@@ -7,11 +7,12 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64ct::{Base64, Encoding};
 use framegram_cli::secrets::redacted;
+use percent_encoding::percent_decode_str;
 
 use super::ffmpeg::url::UrlReader;
 use super::kind;
-use super::percent::decoded;
 use crate::stop::Stop;
 
 /// Timeout of a connection, and between two bytes of the stream.
@@ -31,7 +32,7 @@ const MAX_LINES: usize = 100;
 const MAX_HEADERS: usize = 8;
 
 /// What a server answers.
-pub(super) enum Answer {
+pub(super) enum HttpAnswer {
     /// JPEGs, a sequence or a single one.
     Jpegs(Body),
     /// Another kind of content, which FFmpeg may know.
@@ -54,10 +55,10 @@ type Incoming = BufReader<Box<dyn Read + Send>>;
 ///
 /// # Errors
 /// If there is no server, or it refuses.
-pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
+pub(super) fn get(url: &str, stop: &Stop) -> Result<HttpAnswer> {
     let mut url = url.to_owned();
     for _ in 0..=MAX_REDIRECTS {
-        let Some(place) = Place::of(&url) else {
+        let Some(place) = HttpUrl::of(&url) else {
             return get_by_ffmpeg(&url, stop);
         };
         let name = redacted(&url);
@@ -85,10 +86,10 @@ pub(super) fn get(url: &str, stop: &Stop) -> Result<Answer> {
                     return get_by_ffmpeg(&url, stop);
                 }
                 if !is_known && !begins_like_jpegs(&mut body) {
-                    return Ok(Answer::Other);
+                    return Ok(HttpAnswer::Other);
                 }
                 let has_end = is_still || !is_known && header("content-length").is_some();
-                return Ok(Answer::Jpegs(Body {
+                return Ok(HttpAnswer::Jpegs(Body {
                     is_stream: !has_end,
                     stream: body,
                     chunk: is_chunked.then_some(0),
@@ -115,12 +116,12 @@ fn begins_like_jpegs(body: &mut impl BufRead) -> bool {
 ///
 /// # Errors
 /// As for [`get`].
-fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
+fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<HttpAnswer> {
     let is_http = url
         .get(..4)
         .is_some_and(|http| http.eq_ignore_ascii_case("http"));
     if !is_http {
-        return Ok(Answer::Other);
+        return Ok(HttpAnswer::Other);
     }
     let name = redacted(url);
     let mut reader = UrlReader::open(url, stop).with_context(|| format!("cannot open {name}"))?;
@@ -130,9 +131,9 @@ fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
     let has_end = reader.has_end();
     let mut stream: Incoming = BufReader::with_capacity(BUFFER, Box::new(reader));
     if !is_known && !begins_like_jpegs(&mut stream) {
-        return Ok(Answer::Other);
+        return Ok(HttpAnswer::Other);
     }
-    Ok(Answer::Jpegs(Body {
+    Ok(HttpAnswer::Jpegs(Body {
         is_stream: !has_end,
         stream,
         chunk: None,
@@ -140,7 +141,7 @@ fn get_by_ffmpeg(url: &str, stop: &Stop) -> Result<Answer> {
 }
 
 /// The target of a URL.
-struct Place {
+struct HttpUrl {
     user: Option<String>,
     /// Including the port.
     host: String,
@@ -149,7 +150,7 @@ struct Place {
 
 type Headers = Vec<(String, String)>;
 
-impl Place {
+impl HttpUrl {
     /// `None` for any scheme but unencrypted HTTP.
     fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
@@ -213,9 +214,7 @@ impl Place {
         }
         let mut stream = stream?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        let login = self.user.as_deref().map_or(String::new(), |user| {
-            format!("Authorization: Basic {}\r\n", base64(&decoded(user)))
-        });
+        let login = self.user.as_deref().map(login).unwrap_or_default();
         let (path, host) = (&self.path, &self.host);
         write!(
             stream,
@@ -237,6 +236,12 @@ impl Place {
         }
         bail!("its answer does not come")
     }
+}
+
+/// The header field of a login: a user, or a user, a colon and a password.
+fn login(user: &str) -> String {
+    let user: Vec<u8> = percent_decode_str(user).collect();
+    format!("Authorization: Basic {}\r\n", Base64::encode_string(&user))
 }
 
 /// Reads the status and the headers of an answer.
@@ -293,26 +298,6 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
         bytes.pop();
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for group in bytes.chunks(3) {
-        let bits = group
-            .iter()
-            .fold(0, |bits, byte| bits << 8 | u32::from(*byte));
-        let bits = bits << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let index = (bits >> (18 - 6 * digit)) as usize & 63;
-            text.push(if digit <= group.len() {
-                DIGITS[index].into()
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 /// The kind of content, which determines the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     /// JPEGs, with anything before the first one.
     Jpeg,
     /// JPEGs with a server's headers between them.
@@ -61,40 +61,40 @@ const SECOND: [u8; 22] = [
 ///
 /// # Errors
 /// If reading fails.
-pub(super) fn of(input: &mut impl Read) -> io::Result<(Kind, Vec<u8>)> {
+pub(super) fn of(input: &mut impl Read) -> io::Result<(FileKind, Vec<u8>)> {
     let mut start = Vec::new();
     read_up_to(input, SNIFF, &mut start)?;
     let kind = by_start(&start);
-    if kind != Kind::Other || is_container(&start) {
+    if kind != FileKind::Other || is_container(&start) {
         return Ok((kind, start));
     }
     // If nothing else is known, the first JPEG decides.
     let mut searched = 0;
     loop {
         if holds_jpeg(start.get(searched..).unwrap_or_default()) {
-            return Ok((Kind::Jpeg, start));
+            return Ok((FileKind::Jpeg, start));
         }
         let len = start.len();
         searched = len.saturating_sub(START.len());
         if len >= MAX_JUNK || read_up_to(input, len + 1, &mut start)? == 0 {
-            return Ok((Kind::Other, start));
+            return Ok((FileKind::Other, start));
         }
     }
 }
 
-fn by_start(start: &[u8]) -> Kind {
+fn by_start(start: &[u8]) -> FileKind {
     if start.starts_with(JPEG_LS) {
-        Kind::Other
+        FileKind::Other
     } else if start.starts_with(&START) {
-        Kind::Jpeg
+        FileKind::Jpeg
     } else if start.starts_with(b"\x89PNG\r\n\x1a\n") {
-        Kind::Png
+        FileKind::Png
     } else if start.starts_with(b"YUV4MPEG2 ") {
-        Kind::Y4m
+        FileKind::Y4m
     } else if MULTIPART.iter().any(|begin| start.starts_with(begin)) {
-        Kind::Multipart
+        FileKind::Multipart
     } else {
-        Kind::Other
+        FileKind::Other
     }
 }
 
@@ -207,14 +207,14 @@ mod tests {
         let mp4 = b"\0\0\0\x18ftypisom".to_vec();
         let ts = b"\x47\x40\x11\x10".repeat(9);
         for (before, kind) in [
-            (vec![], Kind::Jpeg),
-            (log, Kind::Jpeg),
-            (cut, Kind::Jpeg),
-            (vec![0; MAX_JUNK + (8 << 10)], Kind::Other),
-            (b"--frame\r\n".to_vec(), Kind::Multipart),
-            (b"RIFF....AVI ".to_vec(), Kind::Other),
-            (mp4, Kind::Other),
-            (ts, Kind::Other),
+            (vec![], FileKind::Jpeg),
+            (log, FileKind::Jpeg),
+            (cut, FileKind::Jpeg),
+            (vec![0; MAX_JUNK + (8 << 10)], FileKind::Other),
+            (b"--frame\r\n".to_vec(), FileKind::Multipart),
+            (b"RIFF....AVI ".to_vec(), FileKind::Other),
+            (mp4, FileKind::Other),
+            (ts, FileKind::Other),
         ] {
             let bytes = [&before[..], &jpeg].concat();
             for piece in [7, 1_000, 1 << 20] {
@@ -223,6 +223,6 @@ mod tests {
                 assert!(bytes.starts_with(&start));
             }
         }
-        assert_eq!(of(&mut io::empty()).unwrap(), (Kind::Other, vec![]));
+        assert_eq!(of(&mut io::empty()).unwrap(), (FileKind::Other, vec![]));
     }
 }

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use framegram_cli::secrets::redacted;
 use framegram_common::jpeg::Splitter;
 
-use super::http::{self, Answer, Body};
-use super::paced::{self, Timeline};
+use super::http::{self, Body, HttpAnswer};
+use super::paced::{self, MediaTimeline};
 use super::retry::Retry;
 use super::{Captured, Content, Request, Source};
 use crate::stop::Stop;
@@ -26,20 +26,20 @@ pub struct Mjpeg {
     path: Option<PathBuf>,
     /// A camera's stream, which is requested again if it breaks off.
     camera: Option<(String, Retry)>,
-    times: Times,
+    times: MjpegTimes,
     splitter: Splitter,
     ended: bool,
     number: u64,
 }
 
 /// When frames are due.
-enum Times {
+enum MjpegTimes {
     /// On arrival.
     Live,
     /// At this many per second.
     Fixed(f64),
     /// At the times stored between them, or at `rate` without such times.
-    Own { timeline: Timeline, rate: f64 },
+    Own { timeline: MediaTimeline, rate: f64 },
 }
 
 impl Mjpeg {
@@ -50,7 +50,7 @@ impl Mjpeg {
             name: name.into(),
             path: None,
             camera: None,
-            times: rate.map_or(Times::Live, Times::Fixed),
+            times: rate.map_or(MjpegTimes::Live, MjpegTimes::Fixed),
             splitter: Splitter::new(),
             ended: false,
             number: 0,
@@ -74,13 +74,13 @@ impl Mjpeg {
     pub fn file(path: &Path, rate: Option<f64>) -> Result<Self> {
         let name = path.display().to_string();
         let input = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        let own = || Times::Own {
-            timeline: Timeline::default(),
+        let own = || MjpegTimes::Own {
+            timeline: MediaTimeline::default(),
             rate: own_rate(path).unwrap_or(FILE_RATE),
         };
         Ok(Self {
             path: Some(path.into()),
-            times: rate.map_or_else(own, Times::Fixed),
+            times: rate.map_or_else(own, MjpegTimes::Fixed),
             ..Self::stream(input, &name, None)
         })
     }
@@ -89,9 +89,9 @@ impl Mjpeg {
 impl Mjpeg {
     fn media_time(&mut self) -> Option<Duration> {
         match &mut self.times {
-            Times::Live => None,
-            Times::Fixed(rate) => Some(paced::media_time(self.number, *rate)),
-            Times::Own { timeline, rate } => {
+            MjpegTimes::Live => None,
+            MjpegTimes::Fixed(rate) => Some(paced::media_time(self.number, *rate)),
+            MjpegTimes::Own { timeline, rate } => {
                 // The viewer's recordings begin with a JPEG at time 0.
                 let first = (self.number == 0).then_some(Duration::ZERO);
                 let stamp = stamp(self.splitter.lead()).or(first);
@@ -108,8 +108,8 @@ impl Mjpeg {
 
 fn open(url: &str, stop: &Stop) -> Result<Body> {
     match http::get(url, stop)? {
-        Answer::Jpegs(body) => Ok(body),
-        Answer::Other => bail!("{} serves something else now", redacted(url)),
+        HttpAnswer::Jpegs(body) => Ok(body),
+        HttpAnswer::Other => bail!("{} serves something else now", redacted(url)),
     }
 }
 
@@ -163,7 +163,7 @@ impl Source for Mjpeg {
         let input = File::open(path).with_context(|| format!("cannot open {}", self.name))?;
         self.input = Box::new(input);
         self.ended = false;
-        if let Times::Own { timeline, rate } = &mut self.times {
+        if let MjpegTimes::Own { timeline, rate } = &mut self.times {
             timeline.rewind(usual(*rate));
         }
         Ok(true)
@@ -175,8 +175,8 @@ impl Source for Mjpeg {
 
     fn frame_rate(&self) -> Option<f64> {
         match &self.times {
-            Times::Live => None,
-            Times::Fixed(rate) | Times::Own { rate, .. } => Some(*rate),
+            MjpegTimes::Live => None,
+            MjpegTimes::Fixed(rate) | MjpegTimes::Own { rate, .. } => Some(*rate),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Result, anyhow};
 use opencv::core::{LogLevel, set_log_level};
 
-use super::camera::Camera;
+use super::camera::CameraSource;
 use super::{Request, Source};
 
 /// The name of the program with OpenCV, which is in the same folder.
@@ -23,7 +23,7 @@ pub const COMPANION: &str = "framegram-send-opencv";
 /// Opens a camera.
 pub(super) fn open(device: &Path, request: &Request) -> Result<Box<dyn Source>> {
     quiet();
-    Ok(Box::new(Camera::open(device, request)?))
+    Ok(Box::new(CameraSource::open(device, request)?))
 }
 
 /// Executes the companion with the same arguments; returns only if that fails.

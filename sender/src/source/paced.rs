@@ -19,14 +19,14 @@ const LONGEST_FRAME: Duration = Duration::from_secs(600);
 
 /// Maps media times to the clock. Pure.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pacer {
+pub struct MediaClock {
     start: Option<Duration>,
     /// By how much the schedule may still be moved forward.
     lead: Duration,
 }
 
-impl Pacer {
-    /// A pacer that starts with the first frame.
+impl MediaClock {
+    /// A clock that starts with the first frame.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -64,7 +64,7 @@ pub(super) fn media_time(number: u64, rate: f64) -> Duration {
 
 /// Media times that increase across repetitions of a file and bad timestamps.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Timeline {
+pub(super) struct MediaTimeline {
     /// The timestamp that is `offset` on the timeline.
     first: Option<Duration>,
     offset: Duration,
@@ -73,7 +73,7 @@ pub(super) struct Timeline {
     lasted: Option<Duration>,
 }
 
-impl Timeline {
+impl MediaTimeline {
     /// The media time of a frame with this timestamp. A frame without one lasts as long as the
     /// previous frame or, if that is unknown, `usual`.
     pub(super) fn place(&mut self, stamp: Option<Duration>, usual: Duration) -> Duration {
@@ -118,32 +118,32 @@ mod tests {
 
     #[test]
     fn keeps_the_distances_of_the_frames() {
-        let mut pacer = Pacer::new();
+        let mut clock = MediaClock::new();
         let now = 5000 * MS;
-        assert_eq!(pacer.due(100 * MS, now), now);
-        assert_eq!(pacer.due(140 * MS, now), now + 40 * MS);
-        assert_eq!(pacer.due(1140 * MS, now + 41 * MS), now + 1040 * MS);
+        assert_eq!(clock.due(100 * MS, now), now);
+        assert_eq!(clock.due(140 * MS, now), now + 40 * MS);
+        assert_eq!(clock.due(1140 * MS, now + 41 * MS), now + 1040 * MS);
     }
 
     #[test]
     fn catches_up_after_a_hiccup_but_not_after_a_stall() {
-        let mut pacer = Pacer::new();
+        let mut clock = MediaClock::new();
         let now = 5000 * MS;
-        pacer.due(Duration::ZERO, now);
-        assert_eq!(pacer.due(40 * MS, now + 300 * MS), now + 40 * MS);
-        assert_eq!(pacer.due(80 * MS, now + 2000 * MS), now + 2000 * MS);
-        assert_eq!(pacer.due(120 * MS, now + 2000 * MS), now + 2040 * MS);
+        clock.due(Duration::ZERO, now);
+        assert_eq!(clock.due(40 * MS, now + 300 * MS), now + 40 * MS);
+        assert_eq!(clock.due(80 * MS, now + 2000 * MS), now + 2000 * MS);
+        assert_eq!(clock.due(120 * MS, now + 2000 * MS), now + 2040 * MS);
     }
 
     /// How late each frame of a pipe is sent, in milliseconds: frame `number` is written at the
     /// time that `written` tells, and read from `begun` on.
     fn delays(begun: Duration, written: impl Fn(u32) -> Duration) -> Vec<u128> {
-        let (mut pacer, mut now) = (Pacer::of_pipe(), begun);
+        let (mut clock, mut now) = (MediaClock::of_pipe(), begun);
         let frames = 0..90;
         let delays = frames.map(|number| {
             let media_time = number * 33 * MS;
             now = now.max(written(number));
-            now = now.max(pacer.due(media_time, now));
+            now = now.max(clock.due(media_time, now));
             (now - written(number)).as_millis()
         });
         delays.collect()
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn grows_through_repeats_and_broken_stamps() {
-        let mut timeline = Timeline::default();
+        let mut timeline = MediaTimeline::default();
         let mut place = |stamp: Option<u32>| {
             let time = timeline.place(stamp.map(|stamp| stamp * MS), 40 * MS);
             time.as_millis()

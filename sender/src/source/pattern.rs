@@ -98,7 +98,7 @@ pub struct Pattern {
     height: usize,
     rate: f64,
     number: u64,
-    texture: [Tile; 3],
+    texture: [Texture; 3],
     bars: [Vec<u8>; 3],
     buffers: Pool<Vec<u8>>,
 }
@@ -128,9 +128,9 @@ impl Pattern {
             rate,
             number: 0,
             texture: [
-                Tile::new(TILE, in_size(CONTRAST), 1),
-                Tile::new(TILE / 2, in_size(COLOUR), 2),
-                Tile::new(TILE / 2, in_size(COLOUR), 3),
+                Texture::new(TILE, in_size(CONTRAST), 1),
+                Texture::new(TILE / 2, in_size(COLOUR), 2),
+                Texture::new(TILE / 2, in_size(COLOUR), 3),
             ],
             bars: [bar(0, 1), bar(1, 2), bar(2, 2)],
             buffers: Pool::new(),
@@ -190,12 +190,12 @@ impl Source for Pattern {
 }
 
 /// A seamless texture.
-struct Tile {
+struct Texture {
     side: usize,
     values: Vec<u8>,
 }
 
-impl Tile {
+impl Texture {
     /// White noise, smoothed to about the spectrum of a camera picture.
     fn new(side: usize, contrast: i32, seed: u32) -> Self {
         let mut state = seed.wrapping_mul(0x9E37_79B9) | 1;

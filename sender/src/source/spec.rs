@@ -5,8 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use framegram_media::limits::check_size;
-
-use super::percent::decoded;
+use percent_encoding::percent_decode_str;
 
 /// A source as the command line names it.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,7 +104,7 @@ fn of_file_url(text: &str) -> Option<PathBuf> {
         Some(behind) => behind.strip_prefix("localhost").unwrap_or(behind),
         None => rest,
     };
-    let path = PathBuf::from(OsString::from_vec(decoded(path)));
+    let path = PathBuf::from(OsString::from_vec(percent_decode_str(path).collect()));
     path.is_absolute().then_some(path)
 }
 

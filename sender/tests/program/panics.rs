@@ -11,7 +11,7 @@ use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
 use framegram_common::wire::native::Packet;
 use framegram_send::args::Options;
-use framegram_send::source::{Captured, Content, Open, Request, Source, Spec};
+use framegram_send::source::{Captured, Content, OpenSource, Request, Source, Spec};
 
 use crate::Folder;
 use crate::life::{Ear, report};
@@ -74,7 +74,7 @@ fn still(flawed: Flawed) -> Result<Box<dyn Source>> {
 }
 
 /// Streams from the source that `open` opens. Returns how that ended.
-fn streamed(more: &[&str], open: Open) -> String {
+fn streamed(more: &[&str], open: OpenSource) -> String {
     let folder = Folder::new();
     let path = folder.path("report.json");
     let ear = Ear::new();
@@ -97,7 +97,7 @@ fn streamed(more: &[&str], open: Open) -> String {
 
 #[test]
 fn a_panic_of_the_source_ends_the_stream() {
-    let open: Open = |_: &Spec, _: &Request| still(Flawed::Source);
+    let open: OpenSource = |_: &Spec, _: &Request| still(Flawed::Source);
     let told = streamed(&[], open);
     assert!(told.contains("\"source\" panicked at"), "{told}");
     assert!(told.contains("panics.rs:"), "{told}");
@@ -106,7 +106,7 @@ fn a_panic_of_the_source_ends_the_stream() {
 
 #[test]
 fn while_opening_ends_the_stream() {
-    let open: Open = |_: &Spec, _: &Request| panic!("no way in");
+    let open: OpenSource = |_: &Spec, _: &Request| panic!("no way in");
     let told = streamed(&[], open);
     assert!(told.contains("\"opening\" panicked at"), "{told}");
     assert!(told.contains(": no way in;"), "{told}");
@@ -114,14 +114,14 @@ fn while_opening_ends_the_stream() {
 
 #[test]
 fn a_panic_of_an_encoder_ends_the_stream() {
-    let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
+    let open: OpenSource = |_: &Spec, _: &Request| still(Flawed::Frame);
     let told = streamed(&["--quality", "50"], open);
     assert!(told.contains("\"encoder\" panicked at"), "{told}");
 }
 
 #[test]
 fn a_panic_of_the_transmit_loop_ends_the_stream() {
-    let open: Open = |_: &Spec, _: &Request| still(Flawed::Frame);
+    let open: OpenSource = |_: &Spec, _: &Request| still(Flawed::Frame);
     // Without NACKs and parity, a frame is dropped once it was sent.
     let more = ["--no-retransmit", "--fec", "off"];
     let told = streamed(&more, open);

@@ -48,7 +48,7 @@ impl Camera {
                 data: &[tag; 500],
             };
             fragment.encode(&mut payload);
-            let packet = rtp::Packet {
+            let packet = rtp::RtpPacket {
                 sequence: self.sequence.wrapping_add(index as u16),
                 timestamp: self.timestamp,
                 source: self.source,
@@ -292,7 +292,7 @@ fn reports_go_only_to_addresses_that_sent_more_and_are_not_silent() {
         };
         let (mut payload, mut datagram) = (Vec::new(), Vec::new());
         fragment.encode(&mut payload);
-        let packet = rtp::Packet {
+        let packet = rtp::RtpPacket {
             sequence,
             timestamp: 0,
             source: SOURCE,

@@ -2,7 +2,7 @@
 //! requested from the allocator, so they need no clock.
 
 use framegram_common::wire::raw::{Joined, Joiner};
-use framegram_common::wire::rtp_jpeg::{Assembly, Fragment, JpegKind, Sampling};
+use framegram_common::wire::rtp_jpeg::{Fragment, JpegAssembly, JpegKind, Sampling};
 
 use super::*;
 
@@ -19,7 +19,7 @@ fn a_frame_of_one_byte_fragments_takes_memory_for_each_once() {
     const FRAGMENTS: u32 = 1 << 12;
     const END: u32 = 64;
     let (complete, memory) = measure(|| {
-        let mut assembly = Assembly::new(kind);
+        let mut assembly = JpegAssembly::new(kind);
         let offsets = (1..FRAGMENTS).map(|index| 1 + index % (END - 1));
         for offset in std::iter::once(END).chain(offsets) {
             let fragment = Fragment {

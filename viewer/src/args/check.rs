@@ -6,7 +6,7 @@ use framegram_cli::output::{self, Named};
 use framegram_net as net;
 
 use super::{Args, Wire};
-use crate::report::files::Kind;
+use crate::report::files::ReportKind;
 use crate::sink::snapshot;
 
 impl Args {
@@ -19,10 +19,10 @@ impl Args {
             Self::command().error(ErrorKind::ValueValidation, format!("{error:#}"))
         };
         if let Some(path) = &self.snapshot {
-            snapshot::Kind::of(path).map_err(wrong)?;
+            snapshot::SnapshotKind::of(path).map_err(wrong)?;
         }
         for path in &self.report {
-            Kind::of(path).map_err(wrong)?;
+            ReportKind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
         if let Some(conflict) = self.conflict_of_key().or_else(|| self.conflict_of_files()) {

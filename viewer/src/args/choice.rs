@@ -41,24 +41,24 @@ impl Wire {
 
 /// A sender to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sender {
+pub enum SenderAddress {
     /// By its address, with a port.
     Address(String),
     /// By its announced name.
     Name(String),
 }
 
-pub(super) fn sender(text: &str) -> Result<Sender, String> {
+pub(super) fn sender(text: &str) -> Result<SenderAddress, String> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');
     if let Ok(address) = bare.parse::<IpAddr>() {
         let with_port = SocketAddr::new(address, net::DEFAULT_PORT);
         return Err(format!("add a port: {with_port}"));
     }
     if !text.contains(':') {
-        return Ok(Sender::Name(text.to_owned()));
+        return Ok(SenderAddress::Name(text.to_owned()));
     }
     match net::resolve(text, None) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(Sender::Address(text.to_owned())),
+        _ => Ok(SenderAddress::Address(text.to_owned())),
     }
 }

@@ -36,9 +36,9 @@ fn takes_every_form_of_an_address() {
     assert!(parse("--grid --output - --output-format y4m").is_err());
     assert!(parse("--grid --output -").is_err());
     let connect = |line| parse(line).unwrap().connect;
-    let address = Sender::Address("a:5005".to_owned());
+    let address = SenderAddress::Address("a:5005".to_owned());
     assert_eq!(connect("--connect a:5005"), Some(address));
-    let name = Sender::Name("kitchen".to_owned());
+    let name = SenderAddress::Name("kitchen".to_owned());
     assert_eq!(connect("--connect kitchen"), Some(name));
     for (address, whole) in [
         ("10.77.0.1", "10.77.0.1:5005"),
@@ -58,12 +58,12 @@ fn takes_every_form_of_an_address() {
 fn a_pipe_needs_a_format() {
     assert!(parse("--output -").is_err());
     let args = parse("--output - --output-format y4m").unwrap();
-    assert_eq!(args.format().unwrap(), Some(Format::Y4m));
+    assert_eq!(args.format().unwrap(), Some(RecordingFormat::Y4m));
     assert!(parse("--output-format y4m").is_err());
     assert!(parse("--output a.mp4").is_err());
     assert_eq!(
         parse("--output a.mjpeg").unwrap().format().unwrap(),
-        Some(Format::Mjpeg)
+        Some(RecordingFormat::Mjpeg)
     );
 }
 

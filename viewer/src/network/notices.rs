@@ -296,7 +296,7 @@ fn path_line(path: &PathFigures, live: &Live) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::stats::Clock;
+    use framegram_common::stats::ClockOffset;
 
     use super::*;
 
@@ -307,10 +307,10 @@ mod tests {
             ..Live::default()
         };
         live.statistics.stream.longest_datagram = Some(1_472);
-        live.statistics.clock = Some(Clock {
+        live.statistics.clock = Some(ClockOffset {
             offset_ms: -3.25,
             uncertainty_ms: 0.5,
-            ..Clock::default()
+            ..ClockOffset::default()
         });
         let mut path = PathFigures::default();
         assert_eq!(path_line(&path, &live), None, "nothing came back yet");

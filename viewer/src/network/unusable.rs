@@ -6,7 +6,7 @@ use std::time::Duration;
 use framegram_common::wire::Format;
 use framegram_common::wire::guess::Guess;
 use framegram_common::wire::native::{MAGIC, is_sealed};
-use framegram_common::wire::rtp::{JPEG, Packet};
+use framegram_common::wire::rtp::{JPEG, RtpPacket};
 
 /// A real stream proves itself within this time.
 const PROVING: Duration = Duration::from_millis(600);
@@ -66,7 +66,7 @@ struct RtpSteps {
 impl RtpSteps {
     /// Takes a datagram. Returns whether it goes on with the one before.
     fn insert(&mut self, datagram: &[u8]) -> bool {
-        let Ok(packet) = Packet::decode(datagram) else {
+        let Ok(packet) = RtpPacket::decode(datagram) else {
             return false;
         };
         let next = (packet.sequence, packet.timestamp, packet.source);

@@ -50,7 +50,7 @@ fn stages(statistics: &Statistics) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use framegram_common::stats::{Clock, Delays};
+    use framegram_common::stats::{ClockOffset, Delays};
 
     use super::*;
 
@@ -70,10 +70,10 @@ mod tests {
             ..Statistics::default()
         };
         for (shared, words) in [(true, "4.0 ms"), (false, "4.0 ± 0.2 ms")] {
-            statistics.clock = Some(Clock {
+            statistics.clock = Some(ClockOffset {
                 shared,
                 uncertainty_ms: 0.11,
-                ..Clock::default()
+                ..ClockOffset::default()
             });
             let lines = lines(&statistics);
             assert!(lines[0].contains(words), "{lines:?}");

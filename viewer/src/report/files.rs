@@ -17,8 +17,8 @@ use super::{Report, csv, html};
 
 /// All report files of one run.
 #[derive(Default)]
-pub struct Files {
-    at_end: Vec<(Kind, OutputFile)>,
+pub struct ReportFiles {
+    at_end: Vec<(ReportKind, OutputFile)>,
     rows: Vec<Rows>,
     /// Standard output for the JSON, if requested.
     piped: Option<Pipe>,
@@ -26,7 +26,7 @@ pub struct Files {
 
 /// Format of a report file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReportKind {
     /// All statistics as one object.
     Json,
     /// One row per frame.
@@ -42,7 +42,7 @@ struct Rows {
     outcome: anyhow::Result<()>,
 }
 
-impl Kind {
+impl ReportKind {
     /// Format by file name extension.
     ///
     /// # Errors
@@ -64,18 +64,18 @@ impl Kind {
     }
 }
 
-impl Files {
+impl ReportFiles {
     /// Opens all files, so that errors show before the stream begins.
     pub fn claim(paths: &[PathBuf], threads: &Threads) -> anyhow::Result<Self> {
         let mut files = Self::default();
         for path in paths {
-            let kind = Kind::of(path)?;
+            let kind = ReportKind::of(path)?;
             if path.as_os_str() == PIPE {
                 files.piped = Some(Pipe::standard_output(threads)?);
                 continue;
             }
             let file = OutputFile::claim(path, "report", threads)?;
-            if kind == Kind::Csv {
+            if kind == ReportKind::Csv {
                 let mut out = file.draft()?;
                 writeln!(out, "{}", csv::HEADER)?;
                 files.rows.push(Rows {
@@ -119,7 +119,7 @@ impl Files {
         let mut written: Vec<_> = rows.collect();
         for (kind, output) in self.at_end {
             let replaced = output.replace(|out| {
-                if kind == Kind::Html {
+                if kind == ReportKind::Html {
                     return Ok(out.write_all(html::page(report, advice)?.as_bytes())?);
                 }
                 write_json(out, report)
@@ -172,8 +172,8 @@ mod tests {
     use crate::fixture::Folder;
     use crate::report::timeline::Timeline;
 
-    fn claim(paths: &[PathBuf]) -> anyhow::Result<Files> {
-        Files::claim(paths, &Threads::new(&Stop::new()))
+    fn claim(paths: &[PathBuf]) -> anyhow::Result<ReportFiles> {
+        ReportFiles::claim(paths, &Threads::new(&Stop::new()))
     }
 
     #[test]
@@ -235,9 +235,12 @@ mod tests {
 
     #[test]
     fn names_say_the_kind_and_folders_must_be_there() {
-        assert_eq!(Kind::of(Path::new("a.HTML")).unwrap(), Kind::Html);
-        assert!(Kind::of(Path::new("a.xml")).is_err());
-        assert!(Kind::of(Path::new("json")).is_err());
+        assert_eq!(
+            ReportKind::of(Path::new("a.HTML")).unwrap(),
+            ReportKind::Html
+        );
+        assert!(ReportKind::of(Path::new("a.xml")).is_err());
+        assert!(ReportKind::of(Path::new("json")).is_err());
         let folder = Folder::new();
         for name in ["none/a.json", "none/a.csv", "none/a.html"] {
             assert!(claim(&[folder.path(name)]).is_err(), "{name}");

@@ -12,7 +12,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use self::plot::{Bars, Plot};
 use super::advice::Advice;
-use super::timeline::{Bucket, Timeline};
+use super::timeline::{Timeline, TimelineBucket};
 use super::{Report, text};
 
 /// Renders the page.
@@ -91,8 +91,8 @@ fn over_time(timeline: &Timeline) -> Markup {
         1 => "in each second".to_owned(),
         seconds => format!("in each {seconds} seconds"),
     };
-    let each = |of: fn(&Bucket) -> u64| buckets.iter().map(|it| of(it) as f64).collect();
-    let megabits = |it: &Bucket| it.bytes as f64 * 8.0 / 1e6 / f64::from(timeline.bucket_s);
+    let each = |of: fn(&TimelineBucket) -> u64| buckets.iter().map(|it| of(it) as f64).collect();
+    let megabits = |it: &TimelineBucket| it.bytes as f64 * 8.0 / 1e6 / f64::from(timeline.bucket_s);
     let delays = buckets.iter().map(|bucket| bucket.delay_ms);
     let quality = buckets.iter().map(|bucket| bucket.quality.map(f64::from));
     let quality: Vec<_> = quality.collect();

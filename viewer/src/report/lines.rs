@@ -15,7 +15,7 @@ pub struct Lines {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct StatsLine<'a> {
     version: u32,
     /// Seconds since the viewer started.
     time_s: f64,
@@ -79,7 +79,7 @@ impl Lines {
         now: Duration,
         last: bool,
     ) -> Vec<u8> {
-        let line = Line {
+        let line = StatsLine {
             version: ReportFile::VERSION,
             time_s: now.saturating_sub(self.started).as_secs_f64(),
             last,

@@ -24,7 +24,7 @@ pub struct Timeline {
     /// Length of each bucket in seconds.
     pub bucket_s: u32,
     /// Consecutive buckets, from the first frame or packet on.
-    pub buckets: Vec<Bucket>,
+    pub buckets: Vec<TimelineBucket>,
     /// Number of frames that each letter of `outcomes` covers; the letter is
     /// their worst outcome.
     pub frames_per_letter: u32,
@@ -43,7 +43,7 @@ pub struct Timeline {
 /// Figures of one bucket. A frame counts when it was shown, otherwise when its
 /// last chunk arrived, otherwise with the frame before it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Bucket {
+pub struct TimelineBucket {
     /// Frames shown, complete or concealed.
     pub shown: u64,
     /// Of these, complete after repair.
@@ -88,33 +88,19 @@ pub struct DelayBins {
 }
 
 /// Records the timeline of a stream.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TimelineRecorder {
     origin: Option<Duration>,
     /// The newest time at which a frame was counted.
     last: Duration,
-    bucket_s: u32,
-    buckets: Vec<Bucket>,
+    /// How often the time of a bucket was doubled.
+    doublings: u32,
+    buckets: Vec<TimelineBucket>,
     strip: OutcomeStrip,
     lossy: LossyFrames,
     delays: DelayHistogram,
     /// The newest totals: bytes, packets lost, packets dropped.
     told: [u64; 3],
-}
-
-impl Default for TimelineRecorder {
-    fn default() -> Self {
-        Self {
-            origin: None,
-            last: Duration::ZERO,
-            bucket_s: 1,
-            buckets: Vec::new(),
-            strip: OutcomeStrip::default(),
-            lossy: LossyFrames::default(),
-            delays: DelayHistogram::default(),
-            told: [0; 3],
-        }
-    }
 }
 
 impl TimelineRecorder {
@@ -182,9 +168,9 @@ impl TimelineRecorder {
     #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline {
-            bucket_s: self.bucket_s,
+            bucket_s: self.bucket_s(),
             buckets: self.buckets.clone(),
-            frames_per_letter: self.strip.frames_per_letter,
+            frames_per_letter: self.strip.frames_per_letter(),
             outcomes: self.strip.letters(),
             delay_histogram: self.bins(),
             lossy_frames: self.lossy.listed.clone(),
@@ -192,18 +178,22 @@ impl TimelineRecorder {
         }
     }
 
+    fn bucket_s(&self) -> u32 {
+        1 << self.doublings
+    }
+
     /// The bucket for `time`. Earlier times count in the first one.
-    fn at(&mut self, time: Duration) -> &mut Bucket {
+    fn at(&mut self, time: Duration) -> &mut TimelineBucket {
         let origin = *self.origin.get_or_insert(time);
         let seconds = time.saturating_sub(origin).as_secs();
-        while seconds / u64::from(self.bucket_s) >= MAX_BUCKETS as u64 {
-            self.bucket_s *= 2;
+        while seconds / u64::from(self.bucket_s()) >= MAX_BUCKETS as u64 {
+            self.doublings += 1;
             let pairs = self.buckets.chunks(2);
-            self.buckets = pairs.map(Bucket::join).collect();
+            self.buckets = pairs.map(TimelineBucket::join).collect();
         }
-        let index = (seconds / u64::from(self.bucket_s)) as usize;
+        let index = (seconds / u64::from(self.bucket_s())) as usize;
         if index >= self.buckets.len() {
-            self.buckets.resize_with(index + 1, Bucket::default);
+            self.buckets.resize_with(index + 1, TimelineBucket::default);
         }
         &mut self.buckets[index]
     }
@@ -227,7 +217,7 @@ impl TimelineRecorder {
     }
 }
 
-impl Bucket {
+impl TimelineBucket {
     /// Adds delays, given their number, sum, minimum and maximum.
     fn add_delays(&mut self, (count, sum): (u64, f64), (min, max): (f64, f64)) {
         self.delays.0 += count;
@@ -261,7 +251,7 @@ impl Bucket {
 }
 
 /// The counts of a bucket, in the order of `told`.
-const COUNTS: [fn(&mut Bucket) -> &mut u64; 3] = [
+const COUNTS: [fn(&mut TimelineBucket) -> &mut u64; 3] = [
     |bucket| &mut bucket.bytes,
     |bucket| &mut bucket.packets_lost,
     |bucket| &mut bucket.socket_dropped,

@@ -1,10 +1,8 @@
 //! A sink without a window: counts frames.
 
-use std::time::Duration;
-
 use framegram_common::receiver::ReceivedFrame;
 
-use super::{Flow, Shown, Sink, Status, TICK};
+use super::{Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 
 /// Checks the header and the end of a frame, and decodes no pixel: a picture that was encoded can
@@ -27,18 +25,6 @@ impl Sink for Headless {
             Ok(()) => Shown::Yes,
             Err(_) => Shown::Undecodable,
         })
-    }
-
-    fn tend(&mut self, _: &Status) -> anyhow::Result<Flow> {
-        Ok(Flow::Continue)
-    }
-
-    fn patience(&self) -> Duration {
-        TICK
-    }
-
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(())
     }
 }
 

@@ -20,14 +20,14 @@ use framegram_common::receiver::ReceivedFrame;
 use framegram_media::y4m::{FRAME, write_frame};
 use framegram_media::{Planes, Undecodable};
 
-use self::times::Times;
+use self::times::PartTimes;
 use self::y4m::Y4mRecorder;
-use super::{Flow, Shown, Sink, Status, TICK};
+use super::{Flow, Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 
 /// The format of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum RecordingFormat {
     /// The JPEGs as they arrived, with their times between them
     Mjpeg,
     /// Decoded frames (YUV4MPEG2, full range)
@@ -65,7 +65,7 @@ enum Out {
 }
 
 enum Writer {
-    Mjpeg(DecodingThread, Times),
+    Mjpeg(DecodingThread, PartTimes),
     Y4m(Box<Y4mRecorder>),
 }
 
@@ -78,7 +78,7 @@ enum Failure {
     Io(io::Error),
 }
 
-impl Format {
+impl RecordingFormat {
     /// The format that the extension of a file name selects.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl Recording {
     /// If the file cannot be written.
     pub fn create(
         path: &Path,
-        format: Format,
+        format: RecordingFormat,
         patience: Option<Duration>,
         console: &Arc<Console>,
         (decoding, threads): (&DecodingThread, &Threads),
@@ -139,7 +139,7 @@ impl Recording {
             path.display().to_string()
         };
         let decoding = decoding.clone();
-        if format == Format::Y4m && (piped || is_fifo(path)) {
+        if format == RecordingFormat::Y4m && (piped || is_fifo(path)) {
             // Its reader waits for each frame; nobody waits for those of a file.
             decoding.divide(threads)?;
         }
@@ -147,8 +147,8 @@ impl Recording {
             out,
             name,
             writer: match format {
-                Format::Mjpeg => Writer::Mjpeg(decoding, Times::default()),
-                Format::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding))),
+                RecordingFormat::Mjpeg => Writer::Mjpeg(decoding, PartTimes::default()),
+                RecordingFormat::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding))),
             },
             closed: false,
             failed: None,
@@ -281,10 +281,6 @@ impl Sink for Recording {
         } else {
             Flow::Continue
         })
-    }
-
-    fn patience(&self) -> Duration {
-        TICK
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

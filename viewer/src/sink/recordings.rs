@@ -1,6 +1,6 @@
 //! One recording per tile: the first in the named file, the others next to it in numbered files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,19 +10,15 @@ use framegram_cli::paths::numbered;
 use framegram_cli::threads::Threads;
 use framegram_common::receiver::ReceivedFrame;
 
-use super::recording::{Format, Recording};
-use super::{Flow, Shown, Sink, Status, TICK};
+use super::recording::{Recording, RecordingFormat};
+use super::{Flow, Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 
 /// The recordings, one for each tile.
 pub struct Recordings {
     tiles: Vec<Recording>,
-    path: PathBuf,
-    format: Format,
-    patience: Option<Duration>,
-    console: Arc<Console>,
-    decoding: DecodingThread,
-    threads: Threads,
+    /// Claims the file of a tile.
+    create: Box<dyn Fn(usize) -> anyhow::Result<Recording> + Send>,
 }
 
 impl Recordings {
@@ -32,21 +28,20 @@ impl Recordings {
     /// If it cannot be written.
     pub fn create(
         path: &Path,
-        format: Format,
+        format: RecordingFormat,
         patience: Option<Duration>,
         console: &Arc<Console>,
         (decoding, threads): (&DecodingThread, &Threads),
     ) -> anyhow::Result<Self> {
-        let owners = (decoding, threads);
-        let first = Recording::create(path, format, patience, console, owners)?;
+        let (path, console) = (path.to_owned(), Arc::clone(console));
+        let (decoding, threads) = (decoding.clone(), threads.clone());
+        let create = Box::new(move |tile| {
+            let path = numbered(&path, tile);
+            Recording::create(&path, format, patience, &console, (&decoding, &threads))
+        });
         Ok(Self {
-            tiles: vec![first],
-            path: path.to_owned(),
-            format,
-            patience,
-            console: Arc::clone(console),
-            decoding: decoding.clone(),
-            threads: threads.clone(),
+            tiles: vec![create(0)?],
+            create,
         })
     }
 
@@ -60,10 +55,7 @@ impl Recordings {
 impl Sink for Recordings {
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         while self.tiles.len() <= frame.tile {
-            let path = numbered(&self.path, self.tiles.len());
-            let (console, owners) = (&self.console, (&self.decoding, &self.threads));
-            let next = Recording::create(&path, self.format, self.patience, console, owners)?;
-            self.tiles.push(next);
+            self.tiles.push((self.create)(self.tiles.len())?);
         }
         self.tiles[frame.tile].show(frame, status)
     }
@@ -75,10 +67,6 @@ impl Sink for Recordings {
             }
         }
         Ok(Flow::Continue)
-    }
-
-    fn patience(&self) -> Duration {
-        TICK
     }
 
     fn finish(&mut self) -> anyhow::Result<()> {

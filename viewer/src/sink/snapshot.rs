@@ -17,7 +17,7 @@ use crate::decoding::DecodingThread;
 
 /// The format of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SnapshotKind {
     /// The JPEG's bytes, exactly as received.
     Jpeg,
     /// Decoded and compressed without loss.
@@ -27,17 +27,17 @@ pub enum Kind {
 /// The file for the last frame shown, claimed before the first.
 pub struct Snapshot {
     file: OutputFile,
-    kind: Kind,
+    kind: SnapshotKind,
 }
 
 /// Numbered file names for snapshots taken with a key.
 pub struct Series {
     stem: PathBuf,
-    kind: Kind,
+    kind: SnapshotKind,
     next: u32,
 }
 
-impl Kind {
+impl SnapshotKind {
     /// The format that the extension of a file name selects.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Snapshot {
     /// # Errors
     /// If it cannot be written, or its extension selects another format.
     pub fn claim(path: &Path, threads: &Threads) -> anyhow::Result<Self> {
-        let kind = Kind::of(path)?;
+        let kind = SnapshotKind::of(path)?;
         let file = OutputFile::claim(path, "snapshot", threads)?;
         Ok(Self { file, kind })
     }
@@ -115,13 +115,13 @@ impl Series {
     /// current folder.
     #[must_use]
     pub fn new(beside: Option<&Path>) -> Self {
-        let kind = beside.and_then(|path| Kind::of(path).ok());
+        let kind = beside.and_then(|path| SnapshotKind::of(path).ok());
         Self {
             stem: beside.map_or_else(
                 || PathBuf::from("framegram"),
                 |path| path.with_extension(""),
             ),
-            kind: kind.unwrap_or(Kind::Jpeg),
+            kind: kind.unwrap_or(SnapshotKind::Jpeg),
             next: 1,
         }
     }

@@ -12,17 +12,17 @@ use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_media::XrgbImage;
 use framegram_net::clock;
 
-use super::wall::{self, Tile, Wall};
+use super::wall::{self, TileLabel, Wall};
 use super::{Flow, Settled, Shown, Sink, Status};
 use crate::decoding::DecodingThread;
 use crate::shared::TileNews;
-use decoding::{Decoding, TileJob};
+use decoding::{TileDecoders, TileJob};
 
 /// The tiles. Frames are decoded outside the main thread.
 pub(crate) struct Tiles {
     /// `None`: without a window. Frames are decoded all the same.
     window: Option<Wall>,
-    decoding: Decoding,
+    decoding: TileDecoders,
     /// Decodes for the snapshot.
     snapshots: DecodingThread,
     tiles: Vec<TileState>,
@@ -60,7 +60,7 @@ impl Tiles {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             window,
-            decoding: Decoding::start(threads)?,
+            decoding: TileDecoders::start(threads)?,
             snapshots,
             tiles: Vec::new(),
             settled: VecDeque::new(),
@@ -204,14 +204,10 @@ impl Sink for Tiles {
             }
         }
     }
-
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(())
-    }
 }
 
-fn labels<'a>(status: &Status<'a>) -> Vec<Tile<'a>> {
-    let label = |tile: &'a TileNews| Tile {
+fn labels<'a>(status: &Status<'a>) -> Vec<TileLabel<'a>> {
+    let label = |tile: &'a TileNews| TileLabel {
         live: &tile.live,
         ended: tile.ended.is_some(),
         silence: status

@@ -15,14 +15,14 @@ use framegram_media::{Reduction, Undecodable, XrgbImage};
 use framegram_window::{Input, fit};
 
 use self::canvas::{Canvas, Place};
-use self::keys::{Command, HELP};
+use self::keys::{HELP, KeyCommand};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
 use crate::decoding::{Decoders, DecodingThread, decode_for};
 
 /// A window that shows one stream. Lives on the main thread.
-pub struct Window {
+pub struct StreamWindow {
     inner: framegram_window::Window,
     decoding: DecodingThread,
     canvas: Canvas,
@@ -65,7 +65,7 @@ struct Drawn {
     dim: bool,
 }
 
-impl Window {
+impl StreamWindow {
     /// Opens the window with `greeting` as the text before the first frame. Frames are decoded in
     /// the decoding thread.
     ///
@@ -140,16 +140,16 @@ impl Window {
         }
     }
 
-    fn obey(&mut self, command: Command, status: &Status) -> Flow {
+    fn obey(&mut self, command: KeyCommand, status: &Status) -> Flow {
         match command {
-            Command::Quit => return Flow::Quit,
-            Command::Fullscreen => self.inner.toggle_fullscreen(),
-            Command::Freeze => self.frozen = !self.frozen && self.seen.is_some(),
-            Command::Snapshot => self.write_snapshot(status.now),
-            Command::Overlay => self.overlay = !self.overlay,
-            Command::Help => self.help = !self.help,
+            KeyCommand::Quit => return Flow::Quit,
+            KeyCommand::Fullscreen => self.inner.toggle_fullscreen(),
+            KeyCommand::Freeze => self.frozen = !self.frozen && self.seen.is_some(),
+            KeyCommand::Snapshot => self.write_snapshot(status.now),
+            KeyCommand::Overlay => self.overlay = !self.overlay,
+            KeyCommand::Help => self.help = !self.help,
             // There is only one sender.
-            Command::Pick(_) | Command::Unpick => {}
+            KeyCommand::Pick(_) | KeyCommand::Unpick => {}
         }
         Flow::Continue
     }
@@ -258,7 +258,7 @@ impl Window {
     }
 }
 
-impl Sink for Window {
+impl Sink for StreamWindow {
     fn show(&mut self, frame: &ReceivedFrame, status: &Status) -> anyhow::Result<Shown> {
         if self.frozen {
             self.newest = Some(status.now);
@@ -304,10 +304,6 @@ impl Sink for Window {
 
     fn patience(&self) -> Duration {
         EVENTS
-    }
-
-    fn finish(&mut self) -> anyhow::Result<()> {
-        Ok(())
     }
 }
 

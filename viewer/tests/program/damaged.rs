@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use framegram_common::wire::rtp::{self, Packet};
+use framegram_common::wire::rtp::{self, RtpPacket};
 use framegram_common::wire::rtp_jpeg::Picture;
 
 use crate::support::{Folder, Viewer, json, picture};
@@ -97,7 +97,7 @@ fn rtp_that_was_patched_is_intact_nowhere() {
                 let mut payload = Vec::new();
                 picture.fragment(&jpeg, cut).encode(&mut payload);
                 let mut datagram = Vec::new();
-                Packet {
+                RtpPacket {
                     marker: index + 1 == cuts.len(),
                     payload_type: rtp::JPEG,
                     sequence,

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use framegram_common::wire::rtp::{Packet, SenderInfo, encode_sender};
+use framegram_common::wire::rtp::{RtpPacket, SenderInfo, encode_sender};
 use ring::aead::quic::{AES_128, HeaderProtectionKey};
 use ring::hmac::{HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key, sign};
 
@@ -26,7 +26,7 @@ fn side(suite: SrtpSuite) -> Srtp {
 
 fn media(source: u32, number: u64) -> Vec<u8> {
     let mut out = Vec::new();
-    let packet = Packet {
+    let packet = RtpPacket {
         sequence: number as u16,
         timestamp: number as u32,
         source,

@@ -81,11 +81,11 @@ impl NativeSession {
     }
 
     /// What is known of the sender's clock.
-    fn clock(&self) -> Option<stats::Clock> {
+    fn clock(&self) -> Option<stats::ClockOffset> {
         if self.shared_clock {
-            return Some(stats::Clock {
+            return Some(stats::ClockOffset {
                 shared: true,
-                ..stats::Clock::default()
+                ..stats::ClockOffset::default()
             });
         }
         let Estimate {
@@ -94,7 +94,7 @@ impl NativeSession {
             drift,
             drift_uncertainty,
         } = self.clock.at(self.newest_sent)?;
-        Some(stats::Clock {
+        Some(stats::ClockOffset {
             shared: false,
             cloned: self.cloned,
             offset_ms: offset.wrapping_sub(self.epoch as i64) as f64 / 1e3,

@@ -41,11 +41,11 @@ pub(super) enum NumberSpace {
 
 /// How far the numbers of one stream have come.
 #[derive(Debug, Default)]
-pub(super) struct Plausibility([Progress; 4]);
+pub(super) struct Plausibility([NumberProgress; 4]);
 
 /// How far something had come, and when.
 #[derive(Debug, Default)]
-struct Progress {
+struct NumberProgress {
     /// When it was last known.
     at: Duration,
     suspect: Option<Suspect>,
@@ -88,7 +88,7 @@ impl Plausibility {
 
     /// Records how far something has come by `now`, from a packet that spent `queueing` in queues.
     pub(super) fn record(&mut self, space: NumberSpace, queueing: Duration, now: Duration) {
-        self.0[space.index()] = Progress {
+        self.0[space.index()] = NumberProgress {
             at: now.saturating_sub(queueing.min(MAX_QUEUEING)),
             suspect: None,
         };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::sender_time;
 use crate::receiver::plain::{OutcomeCounts, PlainFrame};
 use crate::time::SenderTime;
-use crate::wire::rtp::Packet;
-use crate::wire::rtp_jpeg::{Assembly, Fragment, Quantization};
+use crate::wire::rtp::RtpPacket;
+use crate::wire::rtp_jpeg::{Fragment, JpegAssembly, Quantization};
 
 /// Upper bound on remembered frames, given up or not: more than are on the way together in any
 /// playout delay.
@@ -15,12 +15,12 @@ const MAX_FRAMES: usize = 8;
 
 /// The newest frames, in the order in which they were sent.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct RtpFrames {
     /// Width and height, if the fragments do not contain them.
     size: Option<(u16, u16)>,
     /// Only complete frames are handed out.
     strict: bool,
-    open: VecDeque<Frame>,
+    open: VecDeque<RtpFrame>,
     /// Packets up to this number belong to frames that were handed out or are forgotten.
     past: Option<u64>,
     begun: bool,
@@ -28,22 +28,22 @@ pub(super) struct Frames {
 }
 
 #[derive(Debug)]
-struct Frame {
+struct RtpFrame {
     ticks: u64,
     lowest: u64,
     highest: u64,
     /// The number of its last packet.
     marker: Option<u64>,
-    assembly: Assembly,
+    assembly: JpegAssembly,
     /// When the newest of its packets arrived.
     last_received: Duration,
-    state: State,
+    state: RtpFrameState,
     /// The viewer joined in the middle of it.
     joined_within: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum RtpFrameState {
     Open,
     Complete,
     GivenUp,
@@ -53,7 +53,7 @@ enum State {
     Done,
 }
 
-impl Frames {
+impl RtpFrames {
     pub(super) fn new(size: Option<(u16, u16)>, strict: bool) -> Self {
         Self {
             size,
@@ -73,7 +73,7 @@ impl Frames {
     pub(super) fn insert(
         &mut self,
         (number, ticks): (u64, u64),
-        packet: &Packet<'_>,
+        packet: &RtpPacket<'_>,
         fragment: &Fragment<'_>,
         tables: Option<Quantization>,
         now: Duration,
@@ -83,7 +83,7 @@ impl Frames {
             return true;
         };
         let frame = &mut self.open[index];
-        if frame.state == State::Done {
+        if frame.state == RtpFrameState::Done {
             return true;
         }
         if frame.assembly.place(fragment, packet.marker).is_err() {
@@ -118,11 +118,11 @@ impl Frames {
         for frame in &mut self.open {
             if frame.last_received + playout_delay <= now {
                 // The last frame before a pause of a sender that sets no marker.
-                if frame.state == State::Open
+                if frame.state == RtpFrameState::Open
                     && let Some(size) = frame.assembly.size(self.size)
                     && frame.assembly.close_if_complete(size)
                 {
-                    frame.state = State::Complete;
+                    frame.state = RtpFrameState::Complete;
                 } else {
                     frame.give_up(outcomes);
                 }
@@ -156,7 +156,10 @@ impl Frames {
 
     /// When the first of them is given up.
     pub(super) fn expiry(&self, playout_delay: Duration) -> Option<Duration> {
-        let open = self.open.iter().filter(|frame| frame.state == State::Open);
+        let open = self
+            .open
+            .iter()
+            .filter(|frame| frame.state == RtpFrameState::Open);
         open.map(|frame| frame.last_received + playout_delay).min()
     }
 
@@ -172,9 +175,9 @@ impl Frames {
         for index in 0..self.open.len() {
             let frame = &mut self.open[index];
             match frame.state {
-                State::Open => return None,
-                State::GivenUp => {
-                    frame.state = State::Lost;
+                RtpFrameState::Open => return None,
+                RtpFrameState::GivenUp => {
+                    frame.state = RtpFrameState::Lost;
                     let size = frame.assembly.size(self.size).filter(|_| !self.strict);
                     if let Some(spliced) = size.and_then(|size| frame.assembly.splice(size)) {
                         outcomes.incomplete -= 1;
@@ -187,13 +190,13 @@ impl Frames {
                         });
                     }
                 }
-                State::Lost if frame.assembly.is_complete() => {
+                RtpFrameState::Lost if frame.assembly.is_complete() => {
                     frame.close();
                     outcomes.incomplete -= 1;
                     outcomes.late += 1;
                 }
-                State::Lost | State::Done => {}
-                State::Complete => {
+                RtpFrameState::Lost | RtpFrameState::Done => {}
+                RtpFrameState::Complete => {
                     let size = frame.assembly.size(self.size);
                     self.lacks_size |= size.is_none();
                     let jpeg = size.and_then(|size| frame.assembly.jpeg(size));
@@ -231,18 +234,18 @@ impl Frames {
         let newer_is_out = self
             .open
             .range(index..)
-            .any(|frame| frame.state == State::Done);
+            .any(|frame| frame.state == RtpFrameState::Done);
         if newer_is_out {
             return None;
         }
-        let frame = Frame {
+        let frame = RtpFrame {
             ticks,
             lowest: number,
             highest: number,
             marker: None,
-            assembly: Assembly::new(fragment.kind),
+            assembly: JpegAssembly::new(fragment.kind),
             last_received: now,
-            state: State::Open,
+            state: RtpFrameState::Open,
             joined_within,
         };
         self.open.insert(index, frame);
@@ -250,32 +253,32 @@ impl Frames {
     }
 }
 
-impl Frame {
+impl RtpFrame {
     /// When it was captured, on the sender's clock.
     fn captured(&self) -> SenderTime {
         sender_time(self.ticks)
     }
 
     fn complete(&mut self) {
-        if self.state == State::Open && self.assembly.is_complete() {
-            self.state = State::Complete;
+        if self.state == RtpFrameState::Open && self.assembly.is_complete() {
+            self.state = RtpFrameState::Complete;
         }
     }
 
     /// Frees its memory.
     fn close(&mut self) {
-        self.state = State::Done;
-        self.assembly = Assembly::new(self.assembly.kind());
+        self.state = RtpFrameState::Done;
+        self.assembly = JpegAssembly::new(self.assembly.kind());
     }
 
     fn give_up(&mut self, outcomes: &mut OutcomeCounts) {
-        if self.state != State::Open {
+        if self.state != RtpFrameState::Open {
             return;
         }
         if self.joined_within {
             self.close();
         } else {
-            self.state = State::GivenUp;
+            self.state = RtpFrameState::GivenUp;
             outcomes.incomplete += 1;
         }
     }

@@ -36,7 +36,7 @@ pub(super) struct Numbering {
     expected: Option<u16>,
     /// When the newest packet that fits arrived.
     last_received: Duration,
-    rate: Rate,
+    rate: PacketRate,
 }
 
 /// A packet's extended number and timestamp.
@@ -48,7 +48,7 @@ pub(super) struct Extended {
 
 /// What is known of a stream's pace.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct RtpPace {
     /// The frame interval.
     pub(super) interval: Duration,
     /// After this long without a packet, its sender may have restarted.
@@ -68,7 +68,7 @@ impl Numbering {
         sequence: u16,
         timestamp: u32,
         next: u64,
-        pace: Pace,
+        pace: RtpPace,
         now: Duration,
     ) -> Option<Extended> {
         let low = u64::from(timestamp);
@@ -124,7 +124,7 @@ impl Numbering {
 
 /// The packet rate.
 #[derive(Debug, Default)]
-struct Rate {
+struct PacketRate {
     /// When this count began.
     since: Duration,
     count: u32,
@@ -132,7 +132,7 @@ struct Rate {
     before: Option<f64>,
 }
 
-impl Rate {
+impl PacketRate {
     fn record(&mut self, now: Duration) {
         let elapsed = now.saturating_sub(self.since);
         // An outage has no rate.
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
-    const PACE: Pace = Pace {
+    const PACE: RtpPace = RtpPace {
         interval: Duration::from_millis(30),
         quiet: Duration::from_millis(100),
     };

@@ -116,7 +116,7 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
-    use super::super::numbering::Pace;
+    use super::super::numbering::RtpPace;
     use super::*;
     use crate::wire::rtp::Control;
 
@@ -133,7 +133,7 @@ mod tests {
         };
         reports.handle_sender(&info, from, Duration::ZERO);
         let (mut numbers, mut numbering) = (SequenceTracker::default(), Numbering::default());
-        let pace = Pace {
+        let pace = RtpPace {
             interval: LEAST,
             quiet: LEAST,
         };

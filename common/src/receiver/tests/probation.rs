@@ -123,7 +123,7 @@ fn one_frame_of_one_packet_is_a_stream() {
     assert_eq!(cuts.len(), 1);
     let mut payload = Vec::new();
     picture.fragment(&jpeg, &cuts[0]).encode(&mut payload);
-    let packet = wire::Packet {
+    let packet = wire::RtpPacket {
         sequence: 9,
         timestamp: 0,
         source: 5,

@@ -26,8 +26,12 @@ pub const GAP_LEN: usize = 4;
 macro_rules! body {
     (
         $(#[$doc:meta])*
-        $name:ident, $what:literal { $( $(#[$field_doc:meta])* $field:ident: $kind:ident, )* }
-        $( later { $( $(#[$later_doc:meta])* $later:ident: $later_kind:ident, )* } )?
+        $name:ident, $what:literal {
+            $( $(#[$field_doc:meta])* $field:ident: $kind:ident $( <= $most:ident )?, )*
+        }
+        $( later {
+            $( $(#[$later_doc:meta])* $later:ident: $later_kind:ident $( <= $later_most:ident )?, )*
+        } )?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +43,16 @@ macro_rules! body {
         impl $name {
             /// Its bytes on the wire, without the later numbers.
             pub const LEN: usize = 0 $( + size_of::<$kind>() )*;
+
+            /// Whether its numbers are within their bounds.
+            #[must_use]
+            pub fn is_possible(&self) -> bool {
+                let within: &[bool] = &[
+                    $( $( self.$field <= $most, )? )*
+                    $( $( $( self.$later <= $later_most, )? )* )?
+                ];
+                !within.contains(&false)
+            }
 
             pub(super) fn encode(&self, out: &mut Vec<u8>) {
                 $( out.extend_from_slice(&self.$field.to_be_bytes()); )*
@@ -70,24 +84,24 @@ body! {
     /// report counts itself.
     SenderReport, "sender report" {
         /// Frames that the source delivered.
-        frames_captured: u64,
+        frames_captured: u64 <= MAX_COUNT,
         /// Frames replaced by a newer one before they were encoded.
-        frames_replaced: u64,
+        frames_replaced: u64 <= MAX_COUNT,
         /// Frames that could not be encoded or sent.
-        frames_not_sent: u64,
+        frames_not_sent: u64 <= MAX_COUNT,
         /// Frames sent; their numbers are all below this one.
-        frames_sent: u64,
+        frames_sent: u64 <= MAX_COUNT,
         /// Packets of the media channel.
-        media: u64,
+        media: u64 <= MAX_COUNT,
         /// Packets of the repair channel.
-        repair: u64,
+        repair: u64 <= MAX_COUNT,
         /// Packets of the control channel, this one included.
-        control: u64,
+        control: u64 <= MAX_COUNT,
         /// UDP payload of all these packets in bytes, including this one and excluding those that
         /// failed to send.
-        bytes: u64,
+        bytes: u64 <= MAX_COUNT,
         /// Bytes of the JPEGs of the frames sent.
-        jpeg_bytes: u64,
+        jpeg_bytes: u64 <= MAX_COUNT,
         /// When the stream began, in the sender's microseconds.
         started: u64,
         /// The upper half of this report's send time; the header has the lower half.
@@ -108,7 +122,7 @@ body! {
     }
     later {
         /// Packets of all channels that were numbered and not sent, because of send errors.
-        send_errors: u64,
+        send_errors: u64 <= MAX_COUNT,
         /// The newest run of media packets that were not sent: its first number ...
         unsent_first: u64,
         /// ... and one above its last; both 0 before the first send error.
@@ -139,28 +153,7 @@ body! {
 /// No stream has counts above this. Sums of higher ones could overflow.
 const MAX_COUNT: u64 = 1 << 48;
 
-fn are_possible(counts: &[u64]) -> bool {
-    counts.iter().all(|count| *count <= MAX_COUNT)
-}
-
 impl SenderReport {
-    /// Whether a stream can have such counts.
-    #[must_use]
-    pub fn is_possible(&self) -> bool {
-        are_possible(&[
-            self.frames_captured,
-            self.frames_replaced,
-            self.frames_not_sent,
-            self.frames_sent,
-            self.media,
-            self.repair,
-            self.control,
-            self.bytes,
-            self.jpeg_bytes,
-            self.send_errors,
-        ])
-    }
-
     /// Bytes of a datagram that carries it.
     #[must_use]
     pub fn datagram_len(&self) -> usize {
@@ -189,41 +182,41 @@ body! {
         /// The viewer's number, drawn at random when it starts.
         viewer: u64,
         /// Media packets expected: the highest number plus one, minus the first number.
-        media_expected: u64,
+        media_expected: u64 <= MAX_COUNT,
         /// Media packets received, each number once.
-        media_received: u64,
+        media_received: u64 <= MAX_COUNT,
         /// Repair packets received, each number once.
-        repair_received: u64,
+        repair_received: u64 <= MAX_COUNT,
         /// Packets received of all channels, each number once.
-        packets_received: u64,
+        packets_received: u64 <= MAX_COUNT,
         /// Packets lost, of all channels.
-        packets_lost: u64,
+        packets_lost: u64 <= MAX_COUNT,
         /// Duplicates received.
-        packets_duplicate: u64,
+        packets_duplicate: u64 <= MAX_COUNT,
         /// Packets received after one with a higher number.
-        packets_reordered: u64,
+        packets_reordered: u64 <= MAX_COUNT,
         /// Corrupt packets received.
-        packets_corrupt: u64,
+        packets_corrupt: u64 <= MAX_COUNT,
         /// Datagrams dropped in the viewer's socket buffer.
-        socket_dropped: u64,
+        socket_dropped: u64 <= MAX_COUNT,
         /// UDP payload received in bytes.
-        bytes: u64,
+        bytes: u64 <= MAX_COUNT,
         /// Frames shown.
-        frames_shown: u64,
+        frames_shown: u64 <= MAX_COUNT,
         /// Frames shown byte for byte as sent.
-        frames_intact: u64,
+        frames_intact: u64 <= MAX_COUNT,
         /// Frames shown concealed.
-        frames_concealed: u64,
+        frames_concealed: u64 <= MAX_COUNT,
         /// Frames given up of which some chunks arrived.
-        frames_incomplete: u64,
+        frames_incomplete: u64 <= MAX_COUNT,
         /// Frames of which no chunk arrived.
-        frames_lost: u64,
+        frames_lost: u64 <= MAX_COUNT,
         /// Frames that were complete only after they were given up.
-        frames_late: u64,
+        frames_late: u64 <= MAX_COUNT,
         /// Complete frames skipped for a newer one.
-        frames_skipped: u64,
+        frames_skipped: u64 <= MAX_COUNT,
         /// Complete frames that do not decode.
-        frames_undecodable: u64,
+        frames_undecodable: u64 <= MAX_COUNT,
         /// Recent share of media packets lost before repair, in millionths.
         loss_ppm: u32,
         /// Recent mean length of a run of lost media packets, in thousandths of
@@ -248,33 +241,6 @@ body! {
         latency_p99: u32,
         /// Its maximum.
         latency_max: u32,
-    }
-}
-
-impl ReceiverReport {
-    /// Whether a viewer can have such counts.
-    #[must_use]
-    pub fn is_possible(&self) -> bool {
-        are_possible(&[
-            self.media_expected,
-            self.media_received,
-            self.repair_received,
-            self.packets_received,
-            self.packets_lost,
-            self.packets_duplicate,
-            self.packets_reordered,
-            self.packets_corrupt,
-            self.socket_dropped,
-            self.bytes,
-            self.frames_shown,
-            self.frames_intact,
-            self.frames_concealed,
-            self.frames_incomplete,
-            self.frames_lost,
-            self.frames_late,
-            self.frames_skipped,
-            self.frames_undecodable,
-        ])
     }
 }
 

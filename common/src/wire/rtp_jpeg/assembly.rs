@@ -14,7 +14,7 @@ const MAX_PIECES: usize = 1 << 16;
 
 /// The received part of a frame. It takes as much memory as arrived.
 #[derive(Clone, Debug)]
-pub struct Assembly {
+pub struct JpegAssembly {
     kind: JpegKind,
     tables: Option<Quantization>,
     /// Data in the order of arrival.
@@ -52,7 +52,7 @@ struct Piece {
 #[error("the fragment contradicts the others of its frame")]
 pub struct Contradiction;
 
-impl Assembly {
+impl JpegAssembly {
     /// A frame without any fragment.
     #[must_use]
     pub fn new(kind: JpegKind) -> Self {
@@ -329,7 +329,7 @@ mod tests {
             width: 40,
             height: 22,
         };
-        let mut assembly = Assembly::new(kind);
+        let mut assembly = JpegAssembly::new(kind);
         assembly.set_tables(Quantization::standard(60));
         for offset in [0, 1_000, 16_000_000] {
             let fragment = Fragment {
@@ -359,7 +359,7 @@ mod tests {
             pieces in prop::collection::vec((0_u32..120, 0_usize..30, any::<bool>()), 0..40),
         ) {
             let kind = JpegKind { sampling: Sampling::Half, interval: None, q: 60, width: 2, height: 2 };
-            let mut assembly = Assembly::new(kind);
+            let mut assembly = JpegAssembly::new(kind);
             let (mut there, mut known_end) = (std::collections::BTreeSet::new(), None);
             let data = [7; 30];
             for (offset, len, last) in pieces {

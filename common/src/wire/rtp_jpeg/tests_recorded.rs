@@ -28,10 +28,11 @@ fn frames(datagrams: &[&[u8]], told: Option<(u16, u16)>) -> Vec<(Vec<u8>, JpegKi
     let mut frames = Vec::new();
     let mut assembly = None;
     for datagram in datagrams {
-        let packet = rtp::Packet::decode(datagram).unwrap();
+        let packet = rtp::RtpPacket::decode(datagram).unwrap();
         assert_eq!(packet.payload_type, rtp::JPEG);
         let fragment = Fragment::decode(packet.payload).unwrap();
-        let open: &mut Assembly = assembly.get_or_insert_with(|| Assembly::new(fragment.kind));
+        let open: &mut JpegAssembly =
+            assembly.get_or_insert_with(|| JpegAssembly::new(fragment.kind));
         open.set_tables(tables.resolve(fragment.kind.q, fragment.tables));
         open.place(&fragment, packet.marker).unwrap();
         if packet.marker {
@@ -146,7 +147,7 @@ fn packs_as_they_do() {
                 fragment.encode(&mut ours);
                 assert_eq!(ours.len(), picture.len_at(&cut));
                 let datagram = theirs.next().unwrap();
-                let their = rtp::Packet::decode(datagram).unwrap().payload;
+                let their = rtp::RtpPacket::decode(datagram).unwrap().payload;
                 // FFmpeg omits the end of image.
                 let end = their.len().min(ours.len());
                 assert_eq!(ours[..end], *their);
@@ -166,6 +167,9 @@ fn reads_the_report_that_ffmpeg_sends() {
         panic!("{controls:?}");
     };
     let video = recorded!("ffmpeg-420-640x360.rtp");
-    assert_eq!(info.source, rtp::Packet::decode(video[0]).unwrap().source);
+    assert_eq!(
+        info.source,
+        rtp::RtpPacket::decode(video[0]).unwrap().source
+    );
     assert_eq!((info.packets, blocks.len(), controls.len()), (0, 0, 1));
 }

@@ -46,10 +46,10 @@ fn payloads(jpeg: &[u8], payload: usize) -> Vec<(Vec<u8>, bool)> {
     payloads.collect()
 }
 
-fn assemble(payloads: &[(Vec<u8>, bool)]) -> Assembly {
+fn assemble(payloads: &[(Vec<u8>, bool)]) -> JpegAssembly {
     let mut tables = SentTables::default();
     let first = Fragment::decode(&payloads[0].0).unwrap();
-    let mut assembly = Assembly::new(first.kind);
+    let mut assembly = JpegAssembly::new(first.kind);
     for (payload, last) in payloads {
         let fragment = Fragment::decode(payload).unwrap();
         assembly.set_tables(tables.resolve(fragment.kind.q, fragment.tables));
@@ -282,7 +282,7 @@ proptest! {
         payloads in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..300), any::<bool>(), 0_u8..4), 1..20),
     ) {
         let mut tables = SentTables::default();
-        let mut assembly: Option<Assembly> = None;
+        let mut assembly: Option<JpegAssembly> = None;
         let mut bytes = 0;
         for (mut payload, last, number) in payloads {
             for (at, byte) in [(1, 0), (2, 0), (4, [0, 1, 64, 65][usize::from(number)]), (5, 255)] {
@@ -292,7 +292,7 @@ proptest! {
             }
             bytes += payload.len();
             let Ok(fragment) = Fragment::decode(&payload) else { continue };
-            let open = assembly.get_or_insert_with(|| Assembly::new(fragment.kind));
+            let open = assembly.get_or_insert_with(|| JpegAssembly::new(fragment.kind));
             open.set_tables(tables.resolve(fragment.kind.q, fragment.tables));
             let _ = open.place(&fragment, last);
             if let Some(jpeg) = open.size(Some((2048, 2048))).and_then(|size| open.jpeg(size)) {

@@ -26,9 +26,9 @@ type Slot = (u8, u8);
 /// into one of their own without an image, and rely on the decoder's memory. A frame that is sent
 /// must be decodable without those before it. At most four quantization and eight Huffman tables.
 #[derive(Default)]
-pub(super) struct Tables(BTreeMap<Slot, Vec<u8>>);
+pub(super) struct KnownTables(BTreeMap<Slot, Vec<u8>>);
 
-impl Tables {
+impl KnownTables {
     /// Stores the tables of `jpeg` and supplies the missing ones. `None` if it has nothing but
     /// tables.
     pub(super) fn supply(&mut self, jpeg: &Bytes) -> Option<Bytes> {
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn tables_that_only_the_first_frame_has_are_supplied_to_those_behind_it() {
         let whole = jpeg(70);
-        let mut tables = Tables::default();
+        let mut tables = KnownTables::default();
         assert_eq!(tables.supply(&whole), Some(whole.clone()));
         for kinds in [&[DQT, DHT][..], &[DQT], &[DHT]] {
             let supplied = tables.supply(&without(&whole, kinds)).unwrap();
@@ -249,7 +249,7 @@ mod tests {
     fn tables_without_an_image_are_those_of_the_images_behind_them() {
         let whole = jpeg(70);
         let bare = without(&whole, &[DQT, DHT]);
-        let mut tables = Tables::default();
+        let mut tables = KnownTables::default();
         for kinds in [&[DHT][..], &[DQT]] {
             assert_eq!(tables.supply(&only(&whole, kinds)), None);
         }
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_frame_without_huffman_tables_means_those_that_decode_it() {
         let bare = without(&usual(70), &[DHT]);
-        let mut tables = Tables::default();
+        let mut tables = KnownTables::default();
         assert_eq!(tables.supply(&bare), Some(bare.clone()));
         // A table that decodes none of it.
         let [dc, ..] = STANDARD_TABLES;
@@ -289,7 +289,7 @@ mod tests {
         fn any_bytes_leave_a_bounded_number_of_tables(
             rest in prop::collection::vec(prop_oneof![Just(0xff), Just(DQT), Just(DHT), any::<u8>()], 0..300),
         ) {
-            let mut tables = Tables::default();
+            let mut tables = KnownTables::default();
             let jpeg: Bytes = [&[0xff, 0xd8], &rest[..]].concat().into();
             if let Some(supplied) = tables.supply(&jpeg) {
                 prop_assert_eq!(supplied, jpeg);

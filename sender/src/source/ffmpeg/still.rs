@@ -11,7 +11,7 @@ use framegram_media::Image;
 
 use super::planes::Converter;
 use super::watch::Watch;
-use super::{Opened, quiet};
+use super::{OpenVideo, quiet};
 use crate::source::Content;
 use crate::stop::Stop;
 
@@ -43,7 +43,7 @@ pub(in crate::source) fn decode_still(file: Vec<u8>) -> Result<Content> {
     let io = StreamIo::from_read_seek(Cursor::new(file))?;
     let input = format::input_from_stream_with_interrupt(io, None, None, || false);
     let input = input.context("it is of no format that is known")?;
-    let mut opened = Opened::new(input, Watch::new(&Stop::new()), "it")?;
+    let mut opened = OpenVideo::new(input, Watch::new(&Stop::new()), "it")?;
     let first = opened.next(&mut 0)?;
     first
         .map(|(content, _)| content)

@@ -10,9 +10,11 @@ fn logins_are_written_as_basic_ones_are() {
         ("a:b", "YTpi"),
         ("a:%40/b", "YTpAL2I="),
         ("a%2", "YSUy"),
+        ("%+f", "JStm"),
         ("", ""),
     ] {
-        assert_eq!(base64(&decoded(user)), written);
+        let written = format!("Authorization: Basic {written}\r\n");
+        assert_eq!(login(user), written);
     }
 }
 
@@ -32,7 +34,7 @@ fn serve(answers: Vec<String>) -> String {
 }
 
 fn read(url: &str) -> String {
-    let Answer::Jpegs(mut body) = get(url, &Stop::new()).unwrap() else {
+    let HttpAnswer::Jpegs(mut body) = get(url, &Stop::new()).unwrap() else {
         panic!("it is of another kind");
     };
     let mut text = String::new();
@@ -77,17 +79,17 @@ fn says_what_a_server_answers_and_no_password() {
     ]);
     assert!(matches!(
         get(&format!("http://{other}/"), &Stop::new()),
-        Ok(Answer::Other)
+        Ok(HttpAnswer::Other)
     ));
     assert!(matches!(
         get("rtsp://camera/", &Stop::new()),
-        Ok(Answer::Other)
+        Ok(HttpAnswer::Other)
     ));
 }
 
 #[test]
 fn a_password_goes_along_within_a_place_and_not_to_another() {
-    let place = Place::of("HTTP://me:secret@camera:81/a/b").unwrap();
+    let place = HttpUrl::of("HTTP://me:secret@camera:81/a/b").unwrap();
     for (location, url) in [
         ("c", "http://me:secret@camera:81/a/c"),
         ("/c?d", "http://me:secret@camera:81/c?d"),
@@ -109,8 +111,8 @@ fn content_that_begins_like_jpegs_is_read_as_jpegs_under_any_name() {
         get(&format!("http://{address}/"), &Stop::new()).unwrap()
     };
     let is_stream = |headers| match answer(headers, "--frame\r\n") {
-        Answer::Jpegs(body) => Some(body.is_stream),
-        Answer::Other => None,
+        HttpAnswer::Jpegs(body) => Some(body.is_stream),
+        HttpAnswer::Other => None,
     };
     assert_eq!(is_stream(""), Some(true));
     assert_eq!(
@@ -119,7 +121,7 @@ fn content_that_begins_like_jpegs_is_read_as_jpegs_under_any_name() {
     );
     assert_eq!(is_stream("content-length: 9\r\n"), Some(false));
     assert_eq!(is_stream("Content-Type: image/jpeg\r\n"), Some(false));
-    assert!(matches!(answer("", "<html>"), Answer::Other));
+    assert!(matches!(answer("", "<html>"), HttpAnswer::Other));
 }
 
 #[test]
@@ -130,7 +132,7 @@ fn a_login_that_is_not_the_basic_one_is_ffmpeg_s_and_the_jpegs_are_ours() {
     // The first request of ours, FFmpeg's first request, and the one with the login.
     let address = serve(vec![asks.into(), asks.into(), there]);
     let url = format!("http://me:secret@{address}/stream");
-    let Answer::Jpegs(mut body) = get(&url, &Stop::new()).unwrap() else {
+    let HttpAnswer::Jpegs(mut body) = get(&url, &Stop::new()).unwrap() else {
         panic!("it is of another kind");
     };
     // For FFmpeg, the end of a body without a length is an error.

@@ -1,11 +1,11 @@
 //! What a person is told when nothing comes that can be shown.
 
-use framegram_common::wire::rtp::Packet;
+use framegram_common::wire::rtp::RtpPacket;
 
 use super::*;
 
 fn rtp(payload_type: u8, number: u16, step: u32, payload: &[u8]) -> Vec<u8> {
-    let packet = Packet {
+    let packet = RtpPacket {
         sequence: number,
         timestamp: step * u32::from(number),
         source: 7,

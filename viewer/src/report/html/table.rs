@@ -52,119 +52,64 @@ pub(super) fn sections(statistics: &Statistics) -> Markup {
 
 fn frames(statistics: &Statistics) -> Markup {
     let frames = &statistics.frames;
-    let mut rows = vec![(
-        "captured",
-        frames.captured,
-        "Delivered by the source, by the sender's count.",
-    )];
-    let outcomes = OUTCOMES.iter();
-    rows.extend(outcomes.map(|it| (it.legend, statistics.outcomes[it.outcome], it.explanation)));
-    rows.push((
-        "unaccounted",
-        frames.unaccounted,
-        "Captured, but in none of these rows; 0 if every frame is accounted for.",
-    ));
+    let rows = html! {
+        (number("captured", frames.captured, "Delivered by the source, by the sender's count."))
+        @for it in &OUTCOMES {
+            (number(it.legend, statistics.outcomes[it.outcome], it.explanation))
+        }
+        (number("unaccounted", frames.unaccounted,
+            "Captured, but in none of these rows; 0 if every frame is accounted for."))
+    };
     let about = "Each frame that the sender captured is in exactly one row.";
-    counts("Frames", about, &rows)
+    section("Frames", about, &rows)
 }
 
 fn packets(statistics: &Statistics) -> Markup {
     let packets = &statistics.packets;
-    counts(
-        "Packets",
-        "Sent = received + lost + dropped, from the first packet received to the last sender report.",
-        &[
-            (
-                "sent",
-                packets.sent,
-                "By the sender's count, repair and control included.",
-            ),
-            ("received", packets.received, "Each number counted once."),
-            (
-                "lost on the way",
-                packets.lost,
-                "Not received, or received corrupt.",
-            ),
-            (
-                "dropped in the socket buffer",
-                packets.socket_dropped,
-                "By the kernel's count.",
-            ),
-            (
-                "corrupt",
-                packets.corrupt,
-                "Datagrams with a wrong checksum.",
-            ),
-            ("duplicate", packets.duplicate, "Further copies received."),
-            (
-                "reordered",
-                packets.reordered,
-                "Received after a higher number (RFC 4737, section 3).",
-            ),
-            (
-                "malformed",
-                packets.malformed,
-                "Datagrams in no known format.",
-            ),
-            (
-                "could not be sent",
-                packets.send_errors,
-                "Rejected by the sender's operating system; not among those sent.",
-            ),
-            (
-                "foreign",
-                packets.foreign,
-                "From another stream, or from an address that is not allowed.",
-            ),
-        ],
-    )
+    let rows = html! {
+        (number("sent", packets.sent, "By the sender's count, repair and control included."))
+        (number("received", packets.received, "Each number counted once."))
+        (number("lost on the way", packets.lost, "Not received, or received corrupt."))
+        (number("dropped in the socket buffer", packets.socket_dropped, "By the kernel's count."))
+        (number("corrupt", packets.corrupt, "Datagrams with a wrong checksum."))
+        (number("duplicate", packets.duplicate, "Further copies received."))
+        (number("reordered", packets.reordered,
+            "Received after a higher number (RFC 4737, section 3)."))
+        (number("malformed", packets.malformed, "Datagrams in no known format."))
+        (number("could not be sent", packets.send_errors,
+            "Rejected by the sender's operating system; not among those sent."))
+        (number("foreign", packets.foreign,
+            "From another stream, or from an address that is not allowed."))
+    };
+    let about = "Sent = received + lost + dropped, from the first packet received to the last sender report.";
+    section("Packets", about, &rows)
 }
 
 fn delays(statistics: &Statistics) -> Markup {
     let delays = &statistics.delays_ms;
-    let rows = [
-        (
-            "capture to encoded",
-            delays.capture_to_encoded,
-            "Measured by the sender.",
-        ),
-        (
-            "encoded to sent",
-            delays.encoded_to_sent,
-            "Until the first datagram is sent; measured by the sender.",
-        ),
-        (
-            "sent to complete",
-            delays.sent_to_complete,
-            "From the first datagram sent until the frame is complete.",
-        ),
-        (
-            "complete to shown",
-            delays.complete_to_shown,
-            "In the viewer.",
-        ),
-        ("capture to shown", statistics.delay(), "The total delay."),
-        ("one way", delays.one_way, "Of each datagram (RFC 7679)."),
-        (
-            "jitter",
-            statistics.jitter_distribution_ms,
-            "Difference in transit time between packets (RFC 3550).",
-        ),
-    ];
-    let known = rows
-        .iter()
-        .filter_map(|(name, value, meaning)| Some((name, (*value)?, meaning)));
-    let known: Vec<_> = known.collect();
-    let values = |it: &Percentiles| [it.p50, it.p95, it.p99, it.max];
+    let row = |name: &str, delay: Option<Percentiles>, meaning: &str| {
+        let values = delay.map(|it| [it.p50, it.p95, it.p99, it.max].map(|it| format!("{it:.2}")));
+        html! { @if let Some(values) = values { (row(name, &values, meaning)) } }
+    };
+    let rows = html! {
+        (row("capture to encoded", delays.capture_to_encoded, "Measured by the sender."))
+        (row("encoded to sent", delays.encoded_to_sent,
+            "Until the first datagram is sent; measured by the sender."))
+        (row("sent to complete", delays.sent_to_complete,
+            "From the first datagram sent until the frame is complete."))
+        (row("complete to shown", delays.complete_to_shown, "In the viewer."))
+        (row("capture to shown", statistics.delay(), "The total delay."))
+        (row("one way", delays.one_way, "Of each datagram (RFC 7679)."))
+        (row("jitter", statistics.jitter_distribution_ms,
+            "Difference in transit time between packets (RFC 3550)."))
+    };
     html! {
-        @if !known.is_empty() {
+        @if !rows.0.is_empty() {
             section {
                 h2 { "Delays" }
                 table.wide {
                     tr { th {} th { "50 %" } th { "95 %" } th { "99 %" } th { "max" } th {} }
-                    @for (name, value, meaning) in known {
-                        (row(name, &values(&value).map(|value| format!("{value:.2}")), meaning))
-                    }
+                    (rows)
                 }
                 p.quiet { "Milliseconds." }
             }
@@ -182,53 +127,29 @@ fn path(statistics: &Statistics) -> Markup {
             clock.offset_ms, clock.uncertainty_ms, clock.drift_ppm, clock.drift_uncertainty_ppm
         )
     });
+    let jitter = statistics.jitter_ms.map(|it| format!("{it:.3} ms"));
     let extent = statistics.reordering_extent;
-    let rows = [
-        (
-            "jitter, smoothed",
-            statistics.jitter_ms.map(|jitter| format!("{jitter:.3} ms")),
-            "RFC 3550, section 6.4.1.",
-        ),
-        (
-            "reordering extent, median",
-            extent.map(|it| format!("{:.0} packets, at most {:.0}", it.p50, it.max)),
-            "RFC 4737, section 4.2.",
-        ),
-        (
-            "clock offset",
-            clock,
-            "Added to the sender's time (RFC 5905, least delay).",
-        ),
-        (
-            "bit rate",
-            statistics.bitrate_bps.map(bit_rate),
-            "UDP payload received.",
-        ),
-    ];
+    let extent = extent.map(|it| format!("{:.0} packets, at most {:.0}", it.p50, it.max));
+    let row = |name: &str, value: Option<String>, meaning: &str| {
+        html! { @if let Some(value) = value { (row(name, &[value], meaning)) } }
+    };
+    let rows = html! {
+        (row("jitter, smoothed", jitter, "RFC 3550, section 6.4.1."))
+        (row("reordering extent, median", extent, "RFC 4737, section 4.2."))
+        (row("clock offset", clock, "Added to the sender's time (RFC 5905, least delay)."))
+        (row("bit rate", statistics.bitrate_bps.map(bit_rate), "UDP payload received."))
+    };
     html! {
-        @if rows.iter().any(|(_, value, _)| value.is_some()) {
-            section {
-                h2 { "Path" }
-                table {
-                    @for (name, value, meaning) in rows {
-                        @if let Some(value) = value { (row(name, &[value], meaning)) }
-                    }
-                }
-            }
-        }
+        @if !rows.0.is_empty() { section { h2 { "Path" } table { (rows) } } }
     }
 }
 
-fn counts(title: &str, about: &str, rows: &[(&str, Option<u64>, &str)]) -> Markup {
-    html! {
-        section {
-            h2 { (title) }
-            p { (about) }
-            table {
-                @for (name, value, meaning) in rows { (row(name, &[known(*value)], meaning)) }
-            }
-        }
-    }
+fn section(title: &str, about: &str, rows: &Markup) -> Markup {
+    html! { section { h2 { (title) } p { (about) } table { (rows) } } }
+}
+
+fn number(name: &str, value: Option<u64>, meaning: &str) -> Markup {
+    row(name, &[known(value)], meaning)
 }
 
 fn row(name: &str, values: &[String], meaning: &str) -> Markup {

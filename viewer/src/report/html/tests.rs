@@ -59,7 +59,7 @@ fn example() -> (Statistics, Timeline) {
         max: 71.25,
     });
     statistics.stream.addresses = vec!["<script>alert(1)</script>".to_owned()];
-    let buckets = (0..10).map(|second| Bucket {
+    let buckets = (0..10).map(|second| TimelineBucket {
         shown: 29,
         repaired: 2,
         concealed: u64::from(second % 2 == 0),
@@ -73,7 +73,7 @@ fn example() -> (Statistics, Timeline) {
             mean: 22.0,
             max: 60.0,
         }),
-        ..Bucket::default()
+        ..TimelineBucket::default()
     });
     let timeline = Timeline {
         bucket_s: 1,

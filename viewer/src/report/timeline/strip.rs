@@ -7,27 +7,22 @@ use framegram_common::stats::Outcome;
 pub(super) const MAX_PLACES: usize = 1 << 16;
 
 /// Outcomes in the order of frames.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct OutcomeStrip {
-    pub(super) frames_per_letter: u32,
+    /// How often the frames of a letter were doubled.
+    doublings: u32,
     outcomes: Vec<Outcome>,
     /// Number of frames that the last letter covers.
     filled: u32,
 }
 
-impl Default for OutcomeStrip {
-    fn default() -> Self {
-        Self {
-            frames_per_letter: 1,
-            outcomes: Vec::new(),
-            filled: 0,
-        }
-    }
-}
-
 impl OutcomeStrip {
+    pub(super) fn frames_per_letter(&self) -> u32 {
+        1 << self.doublings
+    }
+
     pub(super) fn push(&mut self, outcome: Outcome) {
-        if self.filled > 0 && self.filled < self.frames_per_letter {
+        if self.filled > 0 && self.filled < self.frames_per_letter() {
             if let Some(last) = self.outcomes.last_mut() {
                 *last = (*last).max(outcome);
             }
@@ -38,7 +33,7 @@ impl OutcomeStrip {
             let pairs = self.outcomes.chunks(2);
             let worst = pairs.filter_map(|pair| pair.iter().max().copied());
             self.outcomes = worst.collect();
-            self.frames_per_letter *= 2;
+            self.doublings += 1;
         }
         self.outcomes.push(outcome);
         self.filled = 1;

@@ -25,7 +25,7 @@ fn record(number: u64, outcome: Outcome) -> FrameRecord {
     }
 }
 
-fn sum(timeline: &Timeline, of: fn(&Bucket) -> u64) -> u64 {
+fn sum(timeline: &Timeline, of: fn(&TimelineBucket) -> u64) -> u64 {
     timeline.buckets.iter().map(of).sum()
 }
 
@@ -104,7 +104,7 @@ fn count_changes_go_to_the_bucket_of_their_report() {
         recorder.record_statistics(&statistics, START + Duration::from_secs(second));
     }
     let buckets = recorder.timeline().buckets;
-    let of = |of: fn(&Bucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
+    let of = |of: fn(&TimelineBucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
     assert_eq!(of(|bucket| bucket.bytes), [1000, 1000, 1000]);
     assert_eq!(of(|bucket| bucket.packets_lost), [3, 0, 1]);
     assert_eq!(of(|bucket| bucket.socket_dropped), [0, 1, 1]);
@@ -153,7 +153,7 @@ fn drops_first_counted_as_losses_are_corrected() {
         recorder.record_statistics(&statistics, START + Duration::from_secs(second));
     }
     let buckets = recorder.timeline().buckets;
-    let of = |of: fn(&Bucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
+    let of = |of: fn(&TimelineBucket) -> u64| buckets.iter().map(of).collect::<Vec<_>>();
     assert_eq!(of(|bucket| bucket.packets_lost), [1, 0, 0]);
     assert_eq!(of(|bucket| bucket.socket_dropped), [0, 0, 8]);
 }

@@ -10,7 +10,7 @@ fn create(path: &Path) -> Recording {
     let console = Arc::new(Console::new(true));
     Recording::create(
         path,
-        Format::of(path).unwrap(),
+        RecordingFormat::of(path).unwrap(),
         None,
         &console,
         (&decoding(), &Threads::new(&Stop::new())),
@@ -66,7 +66,8 @@ fn a_full_disk_ends_the_recording_and_not_the_window() {
     // As with a window.
     let patience = Some(Duration::from_secs(10));
     let owners = (&decoding(), &threads);
-    let mut recording = Recording::create(path, Format::Mjpeg, patience, &console, owners).unwrap();
+    let mut recording =
+        Recording::create(path, RecordingFormat::Mjpeg, patience, &console, owners).unwrap();
     let live = Live::default();
     let status = Status::at_start(&live);
     let jpeg = quadrants(64, 48);
@@ -161,8 +162,14 @@ fn y4m_converts_frames_of_another_size_or_sampling() {
 
 #[test]
 fn names_say_the_format() {
-    assert_eq!(Format::of(Path::new("a.MJPEG")).unwrap(), Format::Mjpeg);
-    assert_eq!(Format::of(Path::new("b/a.y4m")).unwrap(), Format::Y4m);
-    assert!(Format::of(Path::new("-")).is_err());
-    assert!(Format::of(Path::new("a.mp4")).is_err());
+    assert_eq!(
+        RecordingFormat::of(Path::new("a.MJPEG")).unwrap(),
+        RecordingFormat::Mjpeg
+    );
+    assert_eq!(
+        RecordingFormat::of(Path::new("b/a.y4m")).unwrap(),
+        RecordingFormat::Y4m
+    );
+    assert!(RecordingFormat::of(Path::new("-")).is_err());
+    assert!(RecordingFormat::of(Path::new("a.mp4")).is_err());
 }

@@ -9,7 +9,7 @@ use framegram_common::receiver::ReceivedFrame;
 
 /// Times since the first frame of a recording.
 #[derive(Default)]
-pub(super) struct Times {
+pub(super) struct PartTimes {
     /// When the first frame was complete, on this machine's clock.
     begun: Option<Duration>,
     /// The present stream: its session, when its first frame was captured, and the recording time
@@ -17,7 +17,7 @@ pub(super) struct Times {
     stream: Option<(u64, SenderTime, Duration)>,
 }
 
-impl Times {
+impl PartTimes {
     /// Writes the header before a frame. There is none before the first frame, so that a recording
     /// begins with a JPEG.
     pub(super) fn write(&mut self, frame: &ReceivedFrame, out: &mut impl Write) -> io::Result<()> {

@@ -2,15 +2,13 @@
 //! neither the others nor the end: the decoders have one frame of each sender at a time, the newest
 //! waiting one is next, and one decoder is reserved for quick frames.
 
-use std::collections::VecDeque;
 use std::num::NonZero;
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvError, Sender, never, select, unbounded};
 use framegram_cli::sandbox::Work;
 use framegram_cli::threads::Threads;
 use framegram_common::jpeg::{self, JpegHeader};
@@ -46,25 +44,16 @@ pub(super) struct Done {
 }
 
 /// The decoders, each in a thread of its own. A decoder that is busy at the end is left behind.
-pub(super) struct Decoding {
-    queue: Arc<Queue>,
+pub(super) struct TileDecoders {
+    quick: JobQueue,
+    slow: JobQueue,
     done: Receiver<Done>,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: Mutex<Jobs>,
-    changed: Condvar,
-}
+/// Jobs that wait: at most one of each tile.
+type JobQueue = (Sender<TileJob>, Receiver<TileJob>);
 
-#[derive(Default)]
-struct Jobs {
-    quick: VecDeque<TileJob>,
-    slow: VecDeque<TileJob>,
-    over: bool,
-}
-
-impl Decoding {
+impl TileDecoders {
     /// Starts the decoders. `threads` records their panics.
     ///
     /// # Errors
@@ -83,33 +72,28 @@ impl Decoding {
         decoders: usize,
         worker: impl Fn() -> Result<W>,
     ) -> Result<Self> {
-        let queue = Arc::new(Queue::default());
-        let (finished, done) = mpsc::channel();
+        let (quick, slow): (JobQueue, JobQueue) = (unbounded(), unbounded());
+        let (finished, done) = unbounded();
         for decoder in 0..decoders {
-            let (queue, finished, mut work) = (Arc::clone(&queue), finished.clone(), worker()?);
-            let takes_slow = decoder > 0;
+            let (finished, mut work) = (finished.clone(), worker()?);
+            let quick = quick.1.clone();
+            let slow = if decoder > 0 { slow.1.clone() } else { never() };
             threads.spawn_confined(Work::Decoding, "decoder", move || {
-                while let Some(job) = queue.take(takes_slow) {
+                while let Ok(job) = next(&quick, &slow) {
                     // The requester may be gone.
                     let _ = finished.send(work(job));
                 }
             })?;
         }
-        Ok(Self { queue, done })
+        Ok(Self { quick, slow, done })
     }
 
     /// Queues a frame after those of other senders. If it `is_slow`, the decoder reserved for quick
     /// frames does not take it.
     pub(super) fn put(&self, job: TileJob, is_slow: bool) {
-        let mut jobs = self.queue.lock();
-        let line = if is_slow {
-            &mut jobs.slow
-        } else {
-            &mut jobs.quick
-        };
-        line.push_back(job);
-        drop(jobs);
-        self.queue.changed.notify_all();
+        let queue = if is_slow { &self.slow } else { &self.quick };
+        // It is open: this side has a receiver too.
+        let _ = queue.0.send(job);
     }
 
     /// A decoded frame, if there is one.
@@ -118,38 +102,26 @@ impl Decoding {
     }
 }
 
-impl Drop for Decoding {
+impl Drop for TileDecoders {
     fn drop(&mut self) {
-        let mut jobs = self.queue.lock();
-        *jobs = Jobs {
-            over: true,
-            ..Jobs::default()
-        };
-        drop(jobs);
-        self.queue.changed.notify_all();
+        // What waits at the end is not decoded any more.
+        for (_, waiting) in [&self.quick, &self.slow] {
+            waiting.try_iter().for_each(drop);
+        }
     }
 }
 
-impl Queue {
-    /// Waits for a frame; `None` when there are no more.
-    fn take(&self, takes_slow: bool) -> Option<TileJob> {
-        let mut jobs = self.lock();
-        loop {
-            if jobs.over {
-                return None;
-            }
-            let slow = takes_slow.then(|| jobs.slow.pop_front()).flatten();
-            if let Some(job) = slow.or_else(|| jobs.quick.pop_front()) {
-                return Some(job);
-            }
-            let waited = self.changed.wait(jobs);
-            jobs = waited.unwrap_or_else(PoisonError::into_inner);
+/// Waits for a frame, slow ones first.
+///
+/// # Errors
+/// When there are no more.
+fn next(quick: &Receiver<TileJob>, slow: &Receiver<TileJob>) -> Result<TileJob, RecvError> {
+    slow.try_recv().or_else(|_| {
+        select! {
+            recv(slow) -> job => job,
+            recv(quick) -> job => job,
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    })
 }
 
 /// Whether a frame probably takes long to decode, judging by its header.
@@ -207,7 +179,8 @@ const QUICK_PIXELS: usize = 2 * 3_840 * 2_160;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::{self, channel};
+    use std::sync::{Arc, Mutex};
 
     use framegram_cli::stop::Stop;
 
@@ -228,11 +201,11 @@ mod tests {
     }
 
     /// Decoders whose slow frames, those of tile 0, take until the returned sender is dropped.
-    fn held_up(decoders: usize) -> (Decoding, Sender<()>) {
+    fn held_up(decoders: usize) -> (TileDecoders, mpsc::Sender<()>) {
         let (release, held) = channel::<()>();
         let held = Arc::new(Mutex::new(held));
         let threads = Threads::new(&Stop::new());
-        let decoding = Decoding::with(&threads, decoders, || {
+        let decoding = TileDecoders::with(&threads, decoders, || {
             let held = Arc::clone(&held);
             let mut decoder = Decoder::new()?;
             Ok(move |job: TileJob| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use framegram_media::XrgbImage;
-use framegram_window::{Area, Scaler, fit};
+use framegram_window::{Area, WindowScaler, fit};
 use noto_sans_mono_bitmap::{
     FontWeight, RasterHeight, RasterizedChar, get_raster, get_raster_width,
 };
@@ -16,7 +16,7 @@ pub(super) struct Canvas {
     pixels: Vec<u32>,
     width: usize,
     height: usize,
-    scaler: Scaler,
+    scaler: WindowScaler,
 }
 
 /// Position of a text panel.

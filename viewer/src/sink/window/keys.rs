@@ -4,7 +4,7 @@ use framegram_window::ESCAPE;
 
 /// Command of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum KeyCommand {
     Quit,
     Fullscreen,
     Freeze,
@@ -38,15 +38,15 @@ pub(super) const WALL_HELP: [&str; 6] = [
 ];
 
 /// The command of a key, by the character it produces.
-pub(super) fn command(key: char) -> Option<Command> {
+pub(super) fn command(key: char) -> Option<KeyCommand> {
     match key {
-        'q' | ESCAPE => Some(Command::Quit),
-        'f' => Some(Command::Fullscreen),
-        ' ' => Some(Command::Freeze),
-        's' => Some(Command::Snapshot),
-        'i' => Some(Command::Overlay),
-        'h' => Some(Command::Help),
-        '0' => Some(Command::Unpick),
-        _ => Some(Command::Pick(key.to_digit(10)? as usize - 1)),
+        'q' | ESCAPE => Some(KeyCommand::Quit),
+        'f' => Some(KeyCommand::Fullscreen),
+        ' ' => Some(KeyCommand::Freeze),
+        's' => Some(KeyCommand::Snapshot),
+        'i' => Some(KeyCommand::Overlay),
+        'h' => Some(KeyCommand::Help),
+        '0' => Some(KeyCommand::Unpick),
+        _ => Some(KeyCommand::Pick(key.to_digit(10)? as usize - 1)),
     }
 }

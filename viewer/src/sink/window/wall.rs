@@ -6,12 +6,12 @@ use framegram_media::XrgbImage;
 use framegram_window::{Area, Input};
 
 use super::canvas::{Canvas, Place};
-use super::keys::{self, Command, WALL_HELP};
+use super::keys::{self, KeyCommand, WALL_HELP};
 use crate::report::live::Live;
 use crate::sink::Flow;
 
 /// State of the sender in a tile.
-pub(crate) struct Tile<'a> {
+pub(crate) struct TileLabel<'a> {
     /// Its statistics.
     pub(crate) live: &'a Live,
     /// Whether it said bye.
@@ -30,7 +30,7 @@ pub(crate) struct Wall {
     picked: Option<usize>,
     frozen: bool,
     help: bool,
-    drawn: Drawn,
+    drawn: DrawnWall,
 }
 
 /// Content of a tile: picture and text.
@@ -45,7 +45,7 @@ struct Face {
 
 /// Everything that determines a drawing, except the tiles.
 #[derive(Default, PartialEq)]
-struct Drawn {
+struct DrawnWall {
     size: (usize, usize),
     faces: usize,
     picked: Option<usize>,
@@ -70,7 +70,7 @@ impl Wall {
             picked: None,
             frozen: false,
             help: false,
-            drawn: Drawn::default(),
+            drawn: DrawnWall::default(),
         })
     }
 
@@ -104,7 +104,7 @@ impl Wall {
     ///
     /// # Errors
     /// If drawing fails.
-    pub(crate) fn tend(&mut self, tiles: &[Tile<'_>], all: &Live) -> anyhow::Result<Flow> {
+    pub(crate) fn tend(&mut self, tiles: &[TileLabel<'_>], all: &Live) -> anyhow::Result<Flow> {
         while self.faces.len() < tiles.len() {
             self.faces.push(Face::default());
         }
@@ -123,13 +123,13 @@ impl Wall {
                 Input::Click(x, y) => self.click(x, y),
                 Input::Uncovered => uncovered = true,
                 Input::Key(key) => match keys::command(key) {
-                    Some(Command::Quit) => return Ok(Flow::Quit),
-                    Some(Command::Fullscreen) => self.inner.toggle_fullscreen(),
-                    Some(Command::Freeze) => self.frozen = !self.frozen,
-                    Some(Command::Help) => self.help = !self.help,
-                    Some(Command::Pick(place)) => self.pick(place),
-                    Some(Command::Unpick) => self.picked = None,
-                    Some(Command::Snapshot | Command::Overlay) | None => {}
+                    Some(KeyCommand::Quit) => return Ok(Flow::Quit),
+                    Some(KeyCommand::Fullscreen) => self.inner.toggle_fullscreen(),
+                    Some(KeyCommand::Freeze) => self.frozen = !self.frozen,
+                    Some(KeyCommand::Help) => self.help = !self.help,
+                    Some(KeyCommand::Pick(place)) => self.pick(place),
+                    Some(KeyCommand::Unpick) => self.picked = None,
+                    Some(KeyCommand::Snapshot | KeyCommand::Overlay) | None => {}
                 },
             }
         }
@@ -159,7 +159,7 @@ impl Wall {
     }
 
     fn draw(&mut self, uncovered: bool, unusable: Option<&String>) -> anyhow::Result<()> {
-        let wanted = Drawn {
+        let wanted = DrawnWall {
             size: self.inner.size(),
             faces: self.faces.len(),
             picked: self.picked,
@@ -216,7 +216,7 @@ impl Wall {
 /// One picture with all tiles.
 pub(crate) fn compose(
     pictures: &[Option<XrgbImage>],
-    tiles: &[Tile<'_>],
+    tiles: &[TileLabel<'_>],
     size: (usize, usize),
 ) -> XrgbImage {
     let mut canvas = Canvas::default();
@@ -234,7 +234,7 @@ pub(crate) fn compose(
 }
 
 /// Text of a tile: its sender, and a summary.
-fn label(place: usize, tile: &Tile<'_>) -> Vec<String> {
+fn label(place: usize, tile: &TileLabel<'_>) -> Vec<String> {
     let stream = &tile.live.statistics.stream;
     let wire = stream.wire.unwrap_or_default();
     let name = format!("{} {} {wire}", place + 1, stream.addresses.join(", "));

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use framegram_lab::impair::{Impairment, Stage};
 use framegram_net::{Pollable, Waker, clock, wait};
-
-use crate::impair::{Impairment, Stage};
 
 pub use device::Tun;
 
