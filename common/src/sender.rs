@@ -241,8 +241,11 @@ impl Sender {
             Protocol::Native(_) => {
                 let due = |to: &Destination| to.control_due().is_some_and(|due| due <= now);
                 let destination = self.destinations.iter().position(due)?;
-                let report = self.report_to(destination);
-                self.destinations[destination].poll_control(self.stream, report, now, out);
+                // An answer needs no report, which takes long to fill.
+                if !self.destinations[destination].poll_answer(self.stream, now, out) {
+                    let report = self.report_to(destination);
+                    self.destinations[destination].encode_report(self.stream, report, now, out);
+                }
                 destination
             }
             Protocol::Rtp(_) if self.finishing && !self.pacer.is_empty() => return None,

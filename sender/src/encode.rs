@@ -4,6 +4,7 @@
 //! only their quality falls, they are requantised; otherwise they are decoded and re-encoded.
 
 mod fit;
+mod pass;
 mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use framegram_common::frame::MAX_FRAME_BYTES;
-use framegram_common::jpeg::JpegHeader;
 use framegram_common::wire::Format;
-use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_lab::timecode::Timecode;
 use framegram_media::{Compressor, Decoder, HalfWork, Image, Scaler, TableMaker, requantise};
 use framegram_net::clock;
 
 use self::fit::{Fit, Try, Verdict};
+use self::pass::OwnJpeg;
+pub use self::pass::PassThrough;
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;
@@ -200,6 +201,12 @@ impl Encoder {
         }
     }
 
+    /// Passes JPEGs through where these encoders would.
+    #[must_use]
+    pub fn pass_through(&self) -> PassThrough {
+        PassThrough::new(self.settings, Arc::clone(&self.fit))
+    }
+
     /// The restart interval of these encoders, if they make slices.
     #[must_use]
     pub fn restart(&self) -> Option<&Arc<Mutex<Restart>>> {
@@ -249,33 +256,15 @@ impl Encoder {
         match content {
             Content::Image(picture) => self.encode_picture(picture, timecode),
             Content::Jpeg(jpeg) => {
-                let header = JpegHeader::parse(jpeg)?;
-                let (width, height) = (header.width.into(), header.height.into());
-                let size_asked = self.settings.size.unwrap_or((width, height));
-                let carried = header.is_video()
-                    && (self.settings.format != Format::Rtp || Carried::of(jpeg).is_ok());
+                let own = OwnJpeg::parse(jpeg, &self.settings)?;
                 if timecode.is_none()
-                    && self.settings.pass_through()
-                    && size_asked == (width, height)
-                    && carried
+                    && own.may_pass(&self.settings)
                     && lock(&self.fit).passes(jpeg.len())
                 {
-                    return Ok(Encoded {
-                        jpeg: jpeg.clone(),
-                        width,
-                        height,
-                        quality: None,
-                        origin: FrameOrigin::PassedThrough,
-                        has_timecode: false,
-                        quality_lowered: false,
-                        scaled_down: false,
-                        remark: None,
-                        encodings: 0,
-                    });
+                    return Ok(own.passed(jpeg));
                 }
-                let size_stays = timecode.is_none() && size_asked == (width, height);
-                let requantised = match size_stays && carried {
-                    true => self.requantise(jpeg, size_asked)?,
+                let requantised = match timecode.is_none() && own.keeps_size() && own.is_carried {
+                    true => self.requantise(jpeg, own.size_asked)?,
                     false => None,
                 };
                 let encoded = match requantised {
@@ -287,7 +276,7 @@ impl Encoder {
                 };
                 Ok(Encoded {
                     origin: FrameOrigin::Reencoded {
-                        unsupported: !carried,
+                        unsupported: !own.is_carried,
                     },
                     remark: self.decoder.take_remark(),
                     ..encoded

@@ -1,6 +1,9 @@
 //! The threads between a source and the transmit loop: one reads frames when they are due, several
 //! encode them.
 
+mod ahead;
+mod bypass;
+mod early;
 mod second;
 mod source_loop;
 
@@ -17,6 +20,9 @@ use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
 use log::info;
 
+use self::ahead::Ahead;
+use self::bypass::Bypass;
+use self::early::EarlyEncoder;
 pub(crate) use self::second::SecondFrame;
 use self::second::{SecondEncoder, SecondPipeline};
 use self::source_loop::SourceLoop;
@@ -55,6 +61,8 @@ pub(crate) struct Counts {
 pub(crate) struct Pipeline {
     captured: Arc<FrameSlot<CapturedFrame>>,
     encoded: Arc<Ordered<EncodedFrame>>,
+    /// Set if frames may be passed through.
+    bypass: Option<Arc<Bypass>>,
     /// Set if viewers may need a second encoding.
     second: Option<SecondPipeline>,
     counts: Arc<Counts>,
@@ -117,6 +125,7 @@ impl Pipeline {
         let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
         let limiter = first.limiter();
+        let passing = first.pass_through();
         let identity = options.timecode.then(RunIdentity::draw);
         let (second, mut seconds) = if options.may_encode_twice() {
             let settings = Settings {
@@ -128,6 +137,7 @@ impl Pipeline {
         } else {
             (None, Vec::new())
         };
+        let early = first.another()?;
         let mut all = Vec::new();
         for _ in 1..encoders {
             all.push(first.another()?);
@@ -148,9 +158,22 @@ impl Pipeline {
             encoding.push(encode(maker, &captured, &encoded, waker, threads)?);
         }
 
+        // A timecode is drawn, and a second encoding made, by the encoders.
+        let bypass = (identity.is_none() && second.is_none()).then(|| {
+            Arc::new(Bypass {
+                passing,
+                captured: Arc::clone(&captured),
+                encoded: Arc::clone(&encoded),
+                counts: Arc::clone(&counts),
+                waker: waker.clone(),
+                ahead: Ahead::default(),
+            })
+        });
         let mut source_loop = SourceLoop {
             source,
             captured: Arc::clone(&captured),
+            bypass: bypass.clone(),
+            early: (!is_urgent).then(|| EarlyEncoder::new(early)),
             counts: Arc::clone(&counts),
             stop: stop.clone(),
             is_piped: matches!(options.source, Spec::Stdin),
@@ -165,11 +188,15 @@ impl Pipeline {
             source_loop.run()
         })?;
         // A source that blocks must not delay the end.
-        let closing = Arc::clone(&captured);
-        stop.on_stop(move || closing.close());
+        let (closing, early) = (Arc::clone(&captured), bypass.clone());
+        stop.on_stop(move || {
+            closing.close();
+            early.iter().for_each(|bypass| bypass.close());
+        });
         Ok(Self {
             captured,
             encoded,
+            bypass,
             second,
             counts,
             restart,
@@ -180,6 +207,12 @@ impl Pipeline {
             encoders: encoding,
             helpers,
         })
+    }
+
+    /// Hands over the frames that were read before they were due and now are. Returns when to call
+    /// it again, even if nothing wakes the transmit loop.
+    pub(crate) fn release(&self, now: Duration) -> Option<Duration> {
+        self.bypass.as_ref().and_then(|bypass| bypass.release(now))
     }
 
     /// The next frame in order, if it is ready.

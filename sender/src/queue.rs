@@ -98,6 +98,23 @@ impl<T> FrameSlot<T> {
         }
     }
 
+    /// Whether an item is put as [`Put::InTurn`] without waiting.
+    pub fn has_room(&self) -> bool {
+        let state = lock(&self.state);
+        state.item.is_none() || state.idle || state.closed
+    }
+
+    /// The position of an item that does not pass through the slot, as if it was put and taken at
+    /// once. `None` if an older one waits, items are not wanted or accepted, or the position is not
+    /// one that `suits`.
+    pub fn claim(&self, suits: impl FnOnce(u64) -> bool) -> Option<u64> {
+        let mut state = lock(&self.state);
+        let is_free = state.item.is_none() && !state.idle && !state.closed;
+        let place = Some(state.taken).filter(|place| is_free && suits(*place))?;
+        state.taken += 1;
+        Some(place)
+    }
+
     /// Waits for an item. Returns it with its position in the order of taking; `None` once the slot
     /// is closed and empty.
     pub fn take(&self) -> Option<(u64, T)> {
@@ -121,6 +138,11 @@ impl<T> FrameSlot<T> {
             state = wait(&self.filled, state);
             state.taking -= 1;
         }
+    }
+
+    /// Whether items are not wanted.
+    pub fn is_idle(&self) -> bool {
+        lock(&self.state).idle
     }
 
     /// Sets whether items are not wanted. Then none can be taken, and the newest waits.
@@ -190,12 +212,21 @@ impl<T> Ordered<T> {
     /// be taken, or at once if the queue is closed.
     pub fn put(&self, place: u64, item: T) {
         let mut state = lock(&self.state);
-        while place > state.next + self.ahead && !state.closed {
+        while !self.is_close(place, &state) && !state.closed {
             state.waiting += 1;
             state = wait(&self.room, state);
             state.waiting -= 1;
         }
         state.items.insert(place, item);
+    }
+
+    /// Whether an item at this position would not have to wait.
+    pub fn has_room(&self, place: u64) -> bool {
+        self.is_close(place, &lock(&self.state))
+    }
+
+    fn is_close(&self, place: u64, state: &Items<T>) -> bool {
+        place <= state.next + self.ahead
     }
 
     /// The next item, if it is ready.
@@ -311,6 +342,35 @@ mod tests {
         slot.close();
         assert_eq!(slot.take(), Some((1, 4)));
         assert_eq!(slot.take(), None);
+    }
+
+    #[test]
+    fn a_position_is_claimed_only_where_the_item_is_next_and_has_room() {
+        let (slot, ordered) = (FrameSlot::new(), Ordered::new(1));
+        let claim = || slot.claim(|place| ordered.has_room(place));
+        for place in 0..2 {
+            assert_eq!(claim(), Some(place));
+            ordered.put(place, place);
+        }
+        assert_eq!(claim(), None, "the order has no room");
+        assert_eq!(ordered.take(), Some(0));
+        slot.put(7, Put::Waiting);
+        assert_eq!(claim(), None, "an older one waits");
+        assert!(!slot.has_room());
+        assert_eq!(slot.take(), Some((2, 7)));
+        assert_eq!(ordered.take(), Some(1));
+        assert_eq!(claim(), Some(3));
+        ordered.put(3, 3);
+        assert_eq!(ordered.take(), None, "the older one is not there yet");
+        ordered.put(2, 7);
+        assert_eq!([ordered.take(), ordered.take()], [Some(7), Some(3)]);
+        slot.set_idle(true);
+        slot.put(8, Put::InTurn);
+        assert_eq!(claim(), None, "none are wanted");
+        assert!(slot.has_room());
+        slot.set_idle(false);
+        slot.close();
+        assert_eq!(claim(), None, "none are accepted");
     }
 
     #[test]

@@ -260,6 +260,7 @@ impl<'a> TransmitLoop<'a> {
             if until.is_some_and(|until| clock::now() >= until) {
                 stop.stop();
             }
+            let early = pipeline.release(clock::now());
             self.count(pipeline);
             // While the outlets take no frames, frames wait where a newer one can replace them.
             while self.takes_frames()
@@ -299,6 +300,7 @@ impl<'a> TransmitLoop<'a> {
                 Some(progress.due()),
                 until.filter(|_| !finishing),
                 self.impaired.as_ref().and_then(ImpairedLinks::poll_timeout),
+                early,
             ];
             let connecting = self.destinations.iter();
             let connecting = connecting.filter_map(Destination::poll_timeout);

@@ -159,18 +159,13 @@ impl Destination {
         self.record_sent(Channel::Media, datagram.len() as u64, now);
     }
 
-    /// Appends the control packet that is due.
-    pub(super) fn poll_control(
-        &mut self,
-        stream: u32,
-        report: SenderReport,
-        now: Duration,
-        out: &mut Vec<u8>,
-    ) {
-        match self.feedback.poll_answer() {
-            Some(answer) => self.encode(stream, &answer, now, out),
-            None => self.encode_report(stream, report, now, out),
+    /// Appends an answer to a viewer, if one is due. Returns whether it did.
+    pub(super) fn poll_answer(&mut self, stream: u32, now: Duration, out: &mut Vec<u8>) -> bool {
+        let answer = self.feedback.poll_answer();
+        if let Some(answer) = &answer {
+            self.encode(stream, answer, now, out);
         }
+        answer.is_some()
     }
 
     /// Appends a sender report, or a bye.

@@ -175,6 +175,11 @@ impl Fit {
         !self.own_too_long
     }
 
+    /// Whether [`passes`](Self::passes) is `true`, and asking it would change nothing.
+    pub(super) fn surely_passes(&self, len: usize) -> bool {
+        len <= self.limit && !self.own_too_long
+    }
+
     /// Begins a frame.
     pub(super) fn search(&self) -> Search {
         Search {

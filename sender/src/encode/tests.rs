@@ -1,6 +1,7 @@
 use framegram_common::chunk::chunk_capacity;
 use framegram_common::jpeg::{JpegHeader, slice_starts};
 use framegram_common::wire::DEFAULT_DATAGRAM;
+use framegram_common::wire::rtp_jpeg::Picture as Carried;
 use framegram_media::{Decoder, Pixels, Subsampling};
 
 use super::*;

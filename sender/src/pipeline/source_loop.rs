@@ -7,16 +7,24 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_net::clock;
 
+use super::ahead::Early;
+use super::bypass::Bypass;
+use super::early::EarlyEncoder;
 use super::{CapturedFrame, Counts};
 use crate::args::Rate;
+use crate::encode::Encoded;
 use crate::queue::{FrameSlot, Outcome, Put};
-use crate::source::{Captured, MediaClock, Source};
+use crate::source::{Captured, Content, MediaClock, Source};
 use crate::stop::Stop;
 
 /// The work of the source thread.
 pub(super) struct SourceLoop {
     pub(super) source: Box<dyn Source>,
     pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
+    /// The way of what needs no encoder, unless all frames need one.
+    pub(super) bypass: Option<Arc<Bypass>>,
+    /// Encodes frames before they are due, if nobody waits for them.
+    pub(super) early: Option<EarlyEncoder>,
     pub(super) counts: Arc<Counts>,
     pub(super) stop: Stop,
     /// Whether its frames come from a pipe.
@@ -27,11 +35,19 @@ pub(super) struct SourceLoop {
 }
 
 impl SourceLoop {
-    /// Reads frames until the source ends or a limit is reached.
+    /// Reads frames until the source ends or a limit is reached, and all of them are due.
     ///
     /// # Errors
     /// The error of the source.
     pub(super) fn run(&mut self) -> Result<()> {
+        let ended = self.read();
+        if let Some(bypass) = &self.bypass {
+            bypass.wait_until_empty();
+        }
+        ended
+    }
+
+    fn read(&mut self) -> Result<()> {
         let mut clock = match self.is_piped {
             true => MediaClock::of_pipe(),
             false => MediaClock::new(),
@@ -39,6 +55,7 @@ impl SourceLoop {
         let mut dropper = FrameDropper::new(self.rate, self.source.as_ref());
         let mut captured = 0;
         while captured < self.frames && !self.stop.is_stopped() {
+            self.await_early();
             let next = self.source.next();
             self.counts
                 .unreadable
@@ -49,10 +66,40 @@ impl SourceLoop {
                 }
                 return Ok(());
             };
+            let mut passed = None;
+            if let Some(bypass) = self.bypass.clone() {
+                passed = bypass.prepare(&frame.content);
+                if let Some(media_time) = self.readable_ahead(&frame) {
+                    let now = clock::now();
+                    let due = clock.due(media_time, now).max(now);
+                    let made = passed.or_else(|| self.encode_early(&bypass, &frame.content, due));
+                    if let Some(encoded) = made {
+                        let content = frame.content;
+                        if !bypass.push(Early {
+                            encoded,
+                            content,
+                            due,
+                        }) {
+                            return Ok(());
+                        }
+                        captured += 1;
+                        continue;
+                    }
+                    passed = None;
+                }
+                bypass.wait_until_empty();
+            }
             let Some(taken) = self.when(&frame, &mut clock) else {
                 return Ok(());
             };
             if !dropper.takes(taken) {
+                continue;
+            }
+            if let (Some(bypass), Some(passed)) = (&self.bypass, passed)
+                && bypass.pass(passed, taken)
+            {
+                captured += 1;
+                self.counts.captured.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
             let frame = CapturedFrame {
@@ -72,12 +119,39 @@ impl SourceLoop {
                 return Ok(());
             }
             captured += 1;
-            self.counts.captured.store(captured, Ordering::Relaxed);
+            self.counts.captured.fetch_add(1, Ordering::Relaxed);
             if outcome == Outcome::Replaced {
                 self.counts.replaced.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(())
+    }
+
+    /// Waits until the frame before is due, if it was encoded early: one is enough, since the length of
+    /// the next may have to be another by then.
+    fn await_early(&self) {
+        if let (Some(bypass), Some(early)) = (&self.bypass, &self.early)
+            && early.is_used
+        {
+            bypass.wait_until_empty();
+        }
+    }
+
+    fn encode_early(
+        &mut self,
+        bypass: &Bypass,
+        content: &Content,
+        due: Duration,
+    ) -> Option<Encoded> {
+        let early = self.early.as_mut().filter(|_| bypass.is_wanted())?;
+        early.encode(content, due.saturating_sub(clock::now()))
+    }
+
+    /// The media time of a frame that may be read before it is due: one of a file. What a pipe holds
+    /// decides when its frames are due.
+    fn readable_ahead(&self, frame: &Captured) -> Option<Duration> {
+        let reads = !self.is_piped && !self.source.is_live() && self.rate != Some(Rate::Max);
+        frame.media_time.filter(|_| reads)
     }
 
     /// Waits until the frame is due. Returns its capture time, or `None` if the stream ends first.

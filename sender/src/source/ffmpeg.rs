@@ -393,8 +393,8 @@ impl OpenVideo {
                 (Some(packet), None) => {
                     let ticks = packet.pts().or(packet.dts());
                     // AVI has empty packets where a frame is repeated.
-                    if let Some(data) = packet.data().filter(|data| !data.is_empty()) {
-                        let jpeg = Bytes::copy_from_slice(data);
+                    if packet.size() > 0 {
+                        let jpeg = Bytes::from_owner(PacketData(packet));
                         return Ok(Some((Content::Jpeg(jpeg), ticks)));
                     }
                 }
@@ -437,6 +437,15 @@ impl OpenVideo {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// The data of a packet, which are not copied.
+struct PacketData(Packet);
+
+impl AsRef<[u8]> for PacketData {
+    fn as_ref(&self) -> &[u8] {
+        self.0.data().unwrap_or_default()
     }
 }
 

@@ -53,7 +53,12 @@ impl KnownTables {
         let coded = self.supplied(codes.filter(lacks));
         let has_image = frame.is_some() || scan.is_some();
         let is_only_tables = !has_image && !own.is_empty() && jpeg.ends_with(&END);
-        self.0.extend(own);
+        for (slot, table) in own {
+            let known = self.0.entry(slot).or_default();
+            if known != table {
+                *known = table.into();
+            }
+        }
         if is_only_tables {
             return None;
         }
@@ -107,7 +112,7 @@ fn is_standard(table: &[u8]) -> bool {
 }
 
 /// The tables in a segment.
-fn split(marker: u8, mut payload: &[u8]) -> Vec<(Slot, Vec<u8>)> {
+fn split(marker: u8, mut payload: &[u8]) -> Vec<(Slot, &[u8])> {
     let mut tables = Vec::new();
     while let Some(first) = payload.first() {
         let len = match marker {
@@ -125,7 +130,7 @@ fn split(marker: u8, mut payload: &[u8]) -> Vec<(Slot, Vec<u8>)> {
         };
         if first & 0xf < NUMBERS && first >> 4 <= 1 {
             let number = if marker == DQT { first & 0xf } else { *first };
-            tables.push(((marker, number), table.to_vec()));
+            tables.push(((marker, number), table));
         }
         payload = rest;
     }
