@@ -73,6 +73,8 @@ pub struct Reassembly {
     held_bytes: usize,
     /// How many frames hold their bytes.
     held: usize,
+    /// Frames below this hold none.
+    releasing: FrameNumber,
 }
 
 /// A frame that is being reassembled, or one that is closed and remembered.
@@ -129,8 +131,10 @@ impl Reassembly {
             return Insert::Forgotten;
         }
         let (held, held_bytes) = (&mut self.held, &mut self.held_bytes);
+        let releasing = &mut self.releasing;
         let assembly = self.frames.entry(number).or_insert_with(|| {
             let new = Assembly::new(chunk, sent, now);
+            *releasing = number.min(*releasing);
             *held += 1;
             *held_bytes += new.frame().len();
             new
@@ -201,14 +205,17 @@ impl Reassembly {
     /// Releases the bytes of closed frames and forgets them, oldest first, until the bounds are
     /// met.
     pub fn forget(&mut self) {
-        let mut holding = self.frames.values_mut().filter(|frame| frame.holds());
+        // This runs for every frame, and most of those that are remembered hold nothing.
+        let from = self.frames.range_mut(self.releasing..);
+        let mut holding = from.filter(|(_, frame)| frame.holds());
         while self.held > MAX_HELD_FRAMES || self.held_bytes > MAX_HELD_BYTES {
-            let Some(assembly) = holding
-                .next()
-                .filter(|frame| frame.state != AssemblyState::Open)
-            else {
+            let Some((number, assembly)) = holding.next() else {
                 break;
             };
+            self.releasing = *number;
+            if assembly.state == AssemblyState::Open {
+                break;
+            }
             self.held_bytes -= assembly.release();
             self.held -= 1;
         }

@@ -229,6 +229,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     .with_seal(seal)
     .with_lookup(lookup, args.buffer)
     .with_tracer(outputs.tracer)
+    .watched(!args.headless || args.stats.is_some() || console.is_redrawn())
     .with_impairment(outputs.impaired);
     let guard = threads.clone();
     let receive = move || network.run(&guard);

@@ -89,6 +89,8 @@ pub struct Network {
     /// Other streams that notices were printed about.
     others: usize,
     started: Duration,
+    /// Whether a person or a script watches the figures change.
+    is_watched: bool,
     /// When to update the figures, and when to print them.
     next_news: Duration,
     next_progress: Duration,
@@ -145,6 +147,7 @@ impl Network {
             transport: None,
             others: 0,
             started: now,
+            is_watched: true,
             next_news: now,
             next_progress: now,
             unsent: Unsent::default(),
@@ -170,6 +173,12 @@ impl Network {
     #[must_use]
     pub fn with_seal(self, seal: Option<Seal>) -> Self {
         Self { seal, ..self }
+    }
+
+    /// Updates the figures more seldom if nobody watches them change.
+    #[must_use]
+    pub fn watched(self, is_watched: bool) -> Self {
+        Self { is_watched, ..self }
     }
 
     /// Puts an impaired link between the socket and the receiver.

@@ -102,6 +102,12 @@ impl Console {
         }
     }
 
+    /// Whether the line of progress is redrawn.
+    #[must_use]
+    pub fn is_redrawn(&self) -> bool {
+        self.terminal && !self.quiet
+    }
+
     /// How often progress should be reported.
     #[must_use]
     pub fn progress_interval(&self) -> Duration {

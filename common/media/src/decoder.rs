@@ -8,6 +8,7 @@
 
 mod colours;
 mod halves;
+mod plain;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use framegram_common::jpeg::{self, clean};
 use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
 use self::halves::HalfDecoder;
+use self::plain::PlainDecompressor;
 use crate::error::{CodecError, Undecodable};
 use crate::helper::HalfWork;
 use crate::image::Image;
@@ -29,6 +31,8 @@ use crate::xrgb::{WORD_FORMAT, XrgbImage};
 /// Decodes JPEGs, one after another.
 pub struct Decoder {
     inner: Decompressor,
+    /// For planes, from the first one on.
+    plain: Option<PlainDecompressor>,
     vetter: Vetter,
     /// Most pixels that a header may claim.
     most: usize,
@@ -60,6 +64,7 @@ impl Decoder {
     pub fn new() -> Result<Self, Undecodable> {
         Ok(Self {
             inner: Decompressor::new(MAX_SCANS)?,
+            plain: None,
             vetter: Vetter::default(),
             most: MAX_PIXELS,
             remark: None,
@@ -161,6 +166,14 @@ impl Decoder {
     }
 
     fn decode_planes_alone(&mut self, jpeg: &[u8], planes: &mut Planes) -> Result<(), Undecodable> {
+        let plain = self.plain.take().or_else(PlainDecompressor::new);
+        if let Some(mut plain) = plain
+            && plain.decode(jpeg, self.most, planes)
+        {
+            // After it gave up on an image, its state could spoil the next one.
+            self.plain = Some(plain);
+            return Ok(());
+        }
         self.run(jpeg, |inner, header, jpeg| {
             let remark = decompress_planes(inner, header, jpeg, planes)?;
             Ok(((), remark))

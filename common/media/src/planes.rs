@@ -8,7 +8,7 @@ use crate::image::Image;
 use crate::subsampling::Subsampling;
 
 /// Luma and chroma of an image as a JPEG stores them: full range, BT.601.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Planes {
     /// One plane after another. The rows of each are padded to whole chroma samples and have no gap
     /// between them.

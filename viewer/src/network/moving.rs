@@ -31,9 +31,11 @@ impl Moving {
         }
     }
 
-    /// Records a datagram from the connected sender or to the group.
-    pub(super) fn hear(&mut self, now: Duration) {
+    /// Records a datagram from the connected sender or to the group. Returns the silence before it.
+    pub(super) fn hear(&mut self, now: Duration) -> Duration {
+        let silence = now.saturating_sub(self.heard);
         self.heard = self.heard.max(now);
+        silence
     }
 }
 

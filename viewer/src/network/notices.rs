@@ -162,7 +162,10 @@ impl Network {
     }
 
     pub(super) fn tell(&mut self, now: Duration) {
-        self.next_news = now + NEWS;
+        let is_introduced = self.to_introduce.is_none() && !self.is_path_due;
+        let seldom = self.timeline.due(now, MARGIN);
+        let seldom = seldom.filter(|_| is_introduced && !self.is_watched);
+        self.next_news = seldom.unwrap_or(now + NEWS);
         let mut statistics = self.receiver.statistics();
         if self.policy == Policy::Follow {
             statistics.stream.addresses.clone_from(&self.addresses);
@@ -217,7 +220,7 @@ impl Network {
                 news.last_received = last_received;
             });
         }
-        if now >= self.next_progress && self.shared.news().followed() {
+        if now + MARGIN >= self.next_progress && self.shared.news().followed() {
             self.next_progress = now + self.console.progress_interval();
             let time = seconds(now.saturating_sub(self.started).as_secs_f64());
             let line = live.line();
@@ -259,8 +262,12 @@ const UNDECODABLE: &str = "None of these frames can be decoded: parts of each ar
      way, or their sender leaves out what belongs to a JPEG (in RTP its quantization tables). \
      Look at the sender, or use framegram-send, which repairs what is lost.";
 
-/// How often the figures are told to the window.
+/// How often the figures are told to whoever watches them.
 const NEWS: Duration = Duration::from_millis(200);
+
+/// Otherwise they are told this long before each second of the stream ends: longer than they may
+/// wait for a datagram.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// Upper bound on notices about other streams; further ones are only counted.
 const MOST_OTHERS: usize = 8;

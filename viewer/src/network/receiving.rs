@@ -111,7 +111,10 @@ impl Network {
 
     /// Handles a packet in the clear.
     fn take_packet(&mut self, received: Received, datagram: &[u8]) {
-        self.moving.hear(received.arrival);
+        if self.moving.hear(received.arrival) >= LONG_SILENCE {
+            // The sinks are told at once that the stream goes on.
+            self.next_news = received.arrival;
+        }
         let verdict = self
             .receiver
             .handle_datagram(received.from, datagram, received.arrival);
@@ -198,6 +201,9 @@ impl Network {
         }
     }
 }
+
+/// Silence after which a datagram is news.
+const LONG_SILENCE: Duration = Duration::from_secs(1);
 
 /// Batches received in a row: a large frame, so that outcomes and stop requests wait for at most a
 /// millisecond.

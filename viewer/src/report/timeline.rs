@@ -132,7 +132,16 @@ impl TimelineRecorder {
         }
     }
 
-    /// Takes the statistics at `now`, a few times per second. The counts of all
+    /// When the statistics are due next if nobody else needs them: `margin` before
+    /// a second ends, so that each bucket gets its own.
+    #[must_use]
+    pub fn due(&self, now: Duration, margin: Duration) -> Option<Duration> {
+        let origin = self.origin?;
+        let since = (now + margin).saturating_sub(origin);
+        Some((origin + Duration::from_secs(since.as_secs() + 1)).saturating_sub(margin))
+    }
+
+    /// Takes the statistics at `now`, at least once per second. The counts of all
     /// buckets add up to the newest totals.
     pub fn record_statistics(&mut self, statistics: &Statistics, now: Duration) {
         let packets = &statistics.packets;

@@ -190,6 +190,57 @@ fn decodes_odd_sizes_to_planes_without_padding() {
     }
 }
 
+/// Decodes with TurboJPEG's interface only.
+fn by_turbojpeg(decoder: &mut Decoder, jpeg: &[u8]) -> Result<Planes, Undecodable> {
+    let mut planes = Planes::default();
+    decoder.run(jpeg, |inner, header, jpeg| {
+        let remark = decompress_planes(inner, header, jpeg, &mut planes)?;
+        Ok(((), remark))
+    })?;
+    Ok(planes)
+}
+
+#[test]
+fn plain_jpegs_become_the_planes_that_turbojpeg_makes_of_them() {
+    let mut decoder = Decoder::new().unwrap();
+    let mut planes = Planes::default();
+    for subsampling in [
+        Subsampling::Yuv420,
+        Subsampling::Yuv422,
+        Subsampling::Yuv411,
+        Subsampling::Yuv444,
+        Subsampling::Gray,
+    ] {
+        for (width, height) in [(640, 360), (64, 61), (32, 8), (35, 17)] {
+            let jpeg = jpeg(width, height, subsampling.to_jpeg(), |x, y| {
+                [(x * 7) as u8, (y * 5) as u8, (x * y) as u8]
+            });
+            decoder.decode_planes(&jpeg, &mut planes).unwrap();
+            assert_eq!(planes, by_turbojpeg(&mut decoder, &jpeg).unwrap());
+            // Rows of whole blocks need no copy.
+            assert_eq!(decoder.plain.is_some(), width != 35);
+        }
+    }
+}
+
+#[test]
+fn damaged_jpegs_fail_or_decode_as_by_turbojpeg() {
+    let jpeg = jpeg(96, 40, Subsamp::Sub2x2, |x, y| {
+        [(x * 7) as u8, (y * 5) as u8, (x * y) as u8]
+    });
+    let (mut decoder, mut other) = (Decoder::new().unwrap(), Decoder::new().unwrap());
+    for at in (0..jpeg.len()).step_by(3) {
+        let mut flipped = jpeg.clone();
+        flipped[at] ^= 0x24;
+        for damaged in [&flipped[..], &jpeg[..at]] {
+            let mut planes = Planes::default();
+            let decoded = decoder.decode_planes(damaged, &mut planes);
+            let expected = by_turbojpeg(&mut other, damaged);
+            assert_eq!(decoded.map(|()| planes).ok(), expected.ok(), "byte {at}");
+        }
+    }
+}
+
 #[test]
 fn rare_samplings_and_colours_become_planes_of_4_4_4() {
     let colour = |x: usize, y: usize| [(x * 3) as u8, (y * 2) as u8, 90];

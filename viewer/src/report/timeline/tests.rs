@@ -157,3 +157,22 @@ fn drops_first_counted_as_losses_are_corrected() {
     assert_eq!(of(|bucket| bucket.packets_lost), [1, 0, 0]);
     assert_eq!(of(|bucket| bucket.socket_dropped), [0, 0, 8]);
 }
+
+#[test]
+fn statistics_are_due_shortly_before_each_second_of_the_stream_ends() {
+    let mut recorder = TimelineRecorder::default();
+    let (ms, margin) = (Duration::from_millis, Duration::from_millis(100));
+    assert_eq!(recorder.due(ms(5_000), margin), None);
+    let mut statistics = Statistics::default();
+    statistics.bytes.received = Some(1);
+    recorder.record_statistics(&statistics, ms(5_300));
+    for (now, due) in [
+        (5_300, 6_200),
+        (6_199, 6_200),
+        (6_200, 7_200),
+        (6_250, 7_200),
+        (9_900, 10_200),
+    ] {
+        assert_eq!(recorder.due(ms(now), margin), Some(ms(due)), "at {now}");
+    }
+}
