@@ -49,16 +49,35 @@ const FIRST_COST: f64 = 1.1;
 /// Approximate parity sent before a viewer reports.
 const FIRST_PARITY: f64 = 0.2;
 
+/// Where the rate follows the path, a source may be this many times slower than it says, as a
+/// camera in the dark is, and its frames that much longer. Still longer ones would take too long to
+/// arrive.
+const MOST_SLOWER: f64 = 2.0;
+
+/// Frames that show that a source has become faster again.
+const FASTER_AFTER: usize = 4;
+
 /// Upper bound on remembered frames of one second, for sources without a frame rate limit.
 const MAX_SAMPLES: usize = 1_024;
+
+/// What is known when a frame is sent.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Duration,
+    /// How long the source took for it: the time since the one before, without that in which it
+    /// was ready and waited.
+    took: Duration,
+    /// What was sent before.
+    volume: Volume,
+}
 
 /// Sets the length of the next frame.
 #[derive(Clone, Debug)]
 pub struct BitrateControl {
     bytes_per_second: f64,
     interval: Option<Duration>,
-    /// Counts at each frame of the last second.
-    samples: VecDeque<(Duration, Volume)>,
+    /// Each frame of the last second.
+    samples: VecDeque<Sample>,
     /// Bytes sent per byte of JPEG, with the time of measurement, in descending order.
     costs: VecDeque<(Duration, f64)>,
     target: usize,
@@ -125,14 +144,19 @@ impl BitrateControl {
         self.target < MIN_FRAME_BYTES
     }
 
-    /// Records what was sent before the present frame.
-    pub fn observe(&mut self, volume: Volume, now: Duration) {
-        self.samples.push_back((now, volume));
+    /// Records a frame that has waited this long since it was encoded, and what was sent before it.
+    pub fn observe(&mut self, volume: Volume, waited: Duration, now: Duration) {
+        let before = self.samples.back().map_or(now, |before| before.at);
+        self.samples.push_back(Sample {
+            at: now,
+            took: now.saturating_sub(before).saturating_sub(waited),
+            volume,
+        });
         while self.samples.len() > MAX_SAMPLES
             || self
                 .samples
                 .get(1)
-                .is_some_and(|(at, _)| *at + WINDOW <= now)
+                .is_some_and(|second| second.at + WINDOW <= now)
         {
             self.samples.pop_front();
         }
@@ -144,14 +168,12 @@ impl BitrateControl {
     }
 
     fn measure(&mut self, now: Duration) {
-        let Some((since, before)) = self.samples.front().copied() else {
+        let (Some(first), Some(last)) = (self.samples.front(), self.samples.back()) else {
             return;
         };
-        let Some((_, after)) = self.samples.back().copied() else {
-            return;
-        };
+        let (before, after) = (first.volume, last.volume);
         let jpeg = after.jpeg.saturating_sub(before.jpeg);
-        if now.saturating_sub(since) < WINDOW || jpeg == 0 {
+        if now.saturating_sub(first.at) < WINDOW || jpeg == 0 {
             return;
         }
         let cost = (after.sent.saturating_sub(before.sent) as f64 / jpeg as f64).max(1.0);
@@ -177,12 +199,30 @@ impl BitrateControl {
             |interval| 1.0 / interval.as_secs_f64(),
         );
         // Intervals are rounded, so 30.000001 counts as 30.
-        (fps - 0.01).ceil().max(1.0)
+        let fps = (fps - 0.01).ceil().max(1.0);
+        if self.follows && self.interval.is_some() {
+            fps.min(self.source_fps().max(fps / MOST_SLOWER))
+        } else {
+            fps
+        }
+    }
+
+    /// The frames that the source makes in a second, where nothing holds them back; as far as is
+    /// known, without bound.
+    fn source_fps(&self) -> f64 {
+        let took = || self.samples.iter().skip(1).map(|sample| sample.took);
+        let all: Duration = took().sum();
+        if all * 2 < WINDOW {
+            return f64::INFINITY;
+        }
+        let fps = |count: usize, took: Duration| count as f64 / took.as_secs_f64().max(1e-3);
+        let newest: Duration = took().rev().take(FASTER_AFTER).sum();
+        fps(took().count(), all).max(fps(FASTER_AFTER, newest))
     }
 
     fn measured_fps(&self) -> f64 {
         let span = match (self.samples.front(), self.samples.back()) {
-            (Some((first, _)), Some((last, _))) => last.saturating_sub(*first),
+            (Some(first), Some(last)) => last.at.saturating_sub(first.at),
             _ => Duration::ZERO,
         };
         if span < WINDOW {
@@ -214,7 +254,7 @@ mod tests {
         let mut volume = Volume::default();
         let (mut sent, mut targets) = (Vec::new(), Vec::new());
         for frame in 0..frames {
-            control.observe(volume, start + FRAME * frame);
+            control.observe(volume, Duration::ZERO, start + FRAME * frame);
             targets.push(control.target());
             let jpeg = natural(frame).min(control.target() as f64 * 0.9);
             volume.jpeg += jpeg as u64;
@@ -305,6 +345,37 @@ mod tests {
         // The next one of a slow source, or of one that does not say, may be long in coming.
         assert!(!new(None).outgrows(long));
         assert!(!new(Some(SOON * 2)).outgrows(usize::MAX));
+    }
+
+    /// Frames `every` so often, of which each waits `waited`, after others at the told interval.
+    fn target_at(every: Duration, waited: Duration, frames: u32) -> f64 {
+        let mut control = BitrateControl::new(RATE, Some(FRAME), Fec::Off, Duration::ZERO);
+        control.set_rate(RATE);
+        let (mut now, mut volume) = (Duration::ZERO, Volume::default());
+        let mut play = |control: &mut BitrateControl, every, waited, frames| {
+            for _ in 0..frames {
+                now += every;
+                control.observe(volume, waited, now);
+                let len = control.target() as u64;
+                volume.jpeg += len;
+                volume.sent += len * 11 / 10;
+            }
+            control.target() as f64
+        };
+        let told = play(&mut control, FRAME, Duration::ZERO, 90);
+        play(&mut control, every, waited, frames) / told
+    }
+
+    #[test]
+    fn frames_of_a_source_that_is_slower_than_it_says_may_be_longer() {
+        let zero = Duration::ZERO;
+        let near = |ratio: f64, wanted: f64| (ratio / wanted - 1.0).abs() < WORTHWHILE - 1.0;
+        assert!(near(target_at(FRAME * 3 / 2, zero, 90), 1.5));
+        assert!(near(target_at(FRAME * 10, zero, 90), MOST_SLOWER));
+        // A hiccup is no rate, and frames that the path holds back say nothing of the source.
+        assert!(near(target_at(FRAME * 2, zero, 1), 1.0));
+        assert!(near(target_at(FRAME * 2, FRAME, 90), 1.0));
+        assert!(near(target_at(FRAME * 2, FRAME * 9, 90), 1.0));
     }
 
     #[test]

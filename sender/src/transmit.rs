@@ -266,7 +266,7 @@ impl<'a> TransmitLoop<'a> {
             while self.takes_frames()
                 && let Some(frame) = pipeline.take()
             {
-                self.follow_bitrate(pipeline);
+                self.follow_bitrate(pipeline, &frame);
                 if self.is_outgrown(&frame) {
                     self.sender.handle_replaced(1);
                     continue;

@@ -51,8 +51,9 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Sets the length of the second encoding of the next frames.
-    pub(super) fn follow_second(&mut self, pipeline: &Pipeline, now: Duration) {
+    /// Sets the length of the second encoding of the next frames. The first encoding of one that
+    /// has waited this long is sent now.
+    pub(super) fn follow_second(&mut self, pipeline: &Pipeline, waited: Duration, now: Duration) {
         let Some(target) = self.sender.second_encoding(now) else {
             if self.second.take().is_some() {
                 info!("no second encoding any more");
@@ -87,7 +88,7 @@ impl TransmitLoop<'_> {
         let new = || BitrateControl::new(bitrate, interval, fec, now);
         let mut control = control.unwrap_or_else(new);
         control.set_rate(bitrate);
-        control.observe(volume, now);
+        control.observe(volume, waited, now);
         pipeline.set_second(Some(control.target()));
         self.second = Some(SecondRate {
             destinations,

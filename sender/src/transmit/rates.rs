@@ -31,15 +31,17 @@ impl TransmitLoop<'_> {
         }
     }
 
-    /// Limits the next frames to what the rate leaves, by what the frames so far took of it.
-    pub(super) fn follow_bitrate(&mut self, pipeline: &Pipeline) {
+    /// Limits the next frames to what the rate leaves, by what the frames so far took of it. This
+    /// one is sent now.
+    pub(super) fn follow_bitrate(&mut self, pipeline: &Pipeline, frame: &EncodedFrame) {
         let now = clock::now();
+        let waited = now.saturating_sub(frame.times.encoded.unwrap_or(now));
         self.follow_paths(pipeline);
         if let Some(bitrate) = &mut self.bitrate {
-            bitrate.observe(self.sender.volume(), now);
+            bitrate.observe(self.sender.volume(), waited, now);
             pipeline.set_frame_bytes(bitrate.target());
         }
-        self.follow_second(pipeline, now);
+        self.follow_second(pipeline, waited, now);
     }
 
     /// Whether a frame is left out for the next one, since its path came to carry less.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use framegram_common::sender::Rate;
 use framegram_common::stats::Outcome;
 use framegram_lab::impair::Impairment;
-use framegram_tests::adapting::{INTERVAL, Run, Source, percentile, play};
+use framegram_tests::adapting::{HeldBack, INTERVAL, Run, Source, percentile, play};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,6 +21,10 @@ fn seeds() -> std::ops::Range<u64> {
 
 fn source(natural: fn(Duration) -> usize, seconds: u32, seed: u64) -> Source {
     Source {
+        every: INTERVAL,
+        held_back: HeldBack::Replaced,
+        late: Duration::ZERO,
+        pattern: None,
         natural,
         plays: seconds * SECOND,
         rate: Rate::Auto { first: None },
@@ -335,6 +339,45 @@ fn slow_viewers_share_a_second_encoding_and_get_all_of_its_frames() {
             assert!(share > 0.9, "seed {seed}: {share}");
             assert_eq!(seen.frames.unaccounted, Some(0), "{:?}", seen.frames);
             assert_eq!(seen.outcomes[Outcome::Corrupt], Some(0), "seed {seed}");
+        }
+    }
+}
+
+/// A source that makes 22 frames a second in place of the 30 that it tells.
+const SLOW: Duration = Duration::from_millis(45);
+
+/// How late a sender is at most, and the part of the path that it uses nevertheless.
+const LATE_USES: [(Duration, f64); 3] = [
+    (Duration::ZERO, 0.85),
+    (Duration::from_millis(5), 0.85),
+    (Duration::from_millis(20), 0.7),
+];
+
+/// Checks that a source that could make three times as much uses this part of a path of 10 Mbit/s.
+fn check_used(stream: Source, least: f64) {
+    let run = play_one(stream, bucket(10_000_000), &[]);
+    let (from, to) = (2 * SECOND, stream.plays);
+    let used = run.rate(from, to) / 10e6;
+    let (queue, dropped) = (run.queue(95, from, to), run.dropped(from, to));
+    let case = format!("{stream:?}: {used:.3} used, queue {queue:?}, {dropped:.4} dropped");
+    println!("{case}");
+    assert!((least..=1.0).contains(&used), "{case}");
+    assert!(dropped < 0.005, "{case}");
+}
+
+#[test]
+fn a_sender_that_waits_for_the_processor_or_its_source_fills_its_path() {
+    for (seed, (late, least)) in seeds().flat_map(|seed| LATE_USES.map(|case| (seed, case))) {
+        for held_back in [HeldBack::Replaced, HeldBack::Wait(3)] {
+            for every in [INTERVAL, SLOW] {
+                let stream = Source {
+                    every,
+                    held_back,
+                    late,
+                    ..source(|_| 125_000, 12, seed)
+                };
+                check_used(stream, least);
+            }
         }
     }
 }
