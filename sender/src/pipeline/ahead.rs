@@ -32,13 +32,13 @@ pub(super) struct Early {
 /// The frames that wait, between the thread that reads them and the one that sends them.
 #[derive(Default)]
 pub(super) struct Ahead {
-    state: Mutex<State>,
+    state: Mutex<EarlyFrames>,
     /// There is room, or no more are taken.
     emptied: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct EarlyFrames {
     frames: VecDeque<Early>,
     bytes: usize,
     is_closed: bool,
@@ -46,7 +46,7 @@ struct State {
     until: Option<usize>,
 }
 
-impl State {
+impl EarlyFrames {
     /// How many frames may be left when the next one is added, if not all that wait.
     fn most_left(&self) -> Option<usize> {
         let (first, last) = self.frames.front().zip(self.frames.back())?;
@@ -83,7 +83,11 @@ impl Ahead {
         drop(self.wait_for(0, state));
     }
 
-    fn wait_for<'a>(&self, left: usize, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait_for<'a>(
+        &self,
+        left: usize,
+        mut state: MutexGuard<'a, EarlyFrames>,
+    ) -> MutexGuard<'a, EarlyFrames> {
         while state.frames.len() > left && !state.is_closed {
             state.until = Some(left);
             let waited = self.emptied.wait(state);
@@ -122,7 +126,7 @@ impl Ahead {
     }
 
     /// The data is consistent also after a panic of another thread.
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, EarlyFrames> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
