@@ -108,9 +108,6 @@ pub(super) struct NativeSession {
     resumed: bool,
     /// No sender report has arrived since then.
     totals_stale: bool,
-    /// Nothing is due before then, unless something arrives that [adds more](Self::only_adds) than
-    /// bytes. `None`: something may be due at once.
-    idle_until: Option<Duration>,
     delay: OneWayDelay,
     loss: LossEstimate,
     loss_reported: LossCounts,
@@ -181,7 +178,6 @@ impl NativeSession {
             ended: false,
             resumed: false,
             totals_stale: false,
-            idle_until: None,
             delay: OneWayDelay::default(),
             loss: LossEstimate::default(),
             loss_reported: LossCounts::default(),
@@ -247,7 +243,6 @@ impl NativeSession {
     /// Follows the stream from `now` on.
     pub(super) fn follow(&mut self, now: Duration) {
         self.since = Some(now);
-        self.idle_until = None;
     }
 
     pub(super) fn playout(&self) -> &Playout {
@@ -265,21 +260,16 @@ impl NativeSession {
 
     /// Counts datagrams that this machine's socket dropped.
     pub(super) fn handle_socket_drops(&mut self, datagrams: u64) {
-        self.idle_until = None;
         self.counters.record_socket_drops(datagrams);
     }
 
     /// Records that a socket which several streams share dropped datagrams.
     pub(super) fn handle_shared_drops(&mut self) {
-        self.idle_until = None;
         self.counters.record_shared_drops();
     }
 
     /// Gives up what is past its deadline. Returns whether that ends the stream.
     pub(super) fn handle_timeout(&mut self, now: Duration) -> bool {
-        if self.idle_until.is_some_and(|until| now < until) {
-            return false;
-        }
         self.expect_next(now);
         while let Some(number) = self
             .deadlines
@@ -306,18 +296,7 @@ impl NativeSession {
             self.end(now);
             return true;
         }
-        self.idle_until = self.next_due();
         false
-    }
-
-    /// When something is due next by time alone. `None` if any packet may change that.
-    fn next_due(&self) -> Option<Duration> {
-        if self.bye.is_some() || self.counters.frames.awaits_packets() {
-            return None;
-        }
-        let overdue = self.overdue().map(|(_, at)| at);
-        let due = overdue.into_iter().chain(self.deadlines.next()).min();
-        Some(due.unwrap_or(Duration::MAX))
     }
 
     /// Whether its sender has said bye.
@@ -383,7 +362,6 @@ impl NativeSession {
         if self.playout.close(number).is_none() {
             return false;
         }
-        self.idle_until = None;
         let frames = &mut self.counters.frames;
         match outcome {
             SinkOutcome::Skipped => frames.record_skipped(number),

@@ -51,7 +51,6 @@ pub(crate) struct FrameLog {
     repaired_by_parity: u64,
     repaired_by_retransmission: u64,
     waiting: VecDeque<SettledFrames>,
-    awaits_packets: bool,
 }
 
 /// A frame of which something arrived, and whose outcome may still change.
@@ -118,11 +117,6 @@ impl FrameLog {
     pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
         settled.is_some_and(|settled| number.0 < settled.end)
-    }
-
-    /// Whether frames can be settled as soon as any packet proves that they were sent.
-    pub(crate) fn awaits_packets(&self) -> bool {
-        self.awaits_packets
     }
 
     /// Records the first chunk of a frame of this many `chunks`.
@@ -209,7 +203,6 @@ impl FrameLog {
             }
             None => return,
         };
-        self.awaits_packets = false;
         if first < settled.start {
             // It was learned only now that this side listened from the start.
             let before = first..settled.start;
@@ -233,7 +226,6 @@ impl FrameLog {
                     .any(|(_, outcome)| *outcome == Outcome::TailUnknown);
                 if tail && !known && !end && self.open.len() <= MAX_OPEN {
                     // Rebuilt frames imply them, and no packet proves them yet.
-                    self.awaits_packets = true;
                     break;
                 }
                 settled.end = until;

@@ -34,16 +34,6 @@ impl NativeSession {
         self.rebuild(number, header.sent, now)
     }
 
-    /// Whether a chunk only adds bytes to a frame that has begun and stays incomplete. Most chunks
-    /// do, and nothing becomes due by them.
-    pub(super) fn only_adds(&self, chunk: &Chunk<'_>) -> bool {
-        let index = chunk.index.into();
-        let is_open = |frame: &Assembly| frame.is_open() && frame.missing() > 1;
-        let frame = self.reassembly.get(self.extend(chunk));
-        self.rebuilder.is_empty()
-            && frame.is_some_and(|frame| is_open(frame) && !frame.have().contains(index))
-    }
-
     /// Inserts a chunk. Returns whether it fits the others of its frame.
     fn insert(
         &mut self,

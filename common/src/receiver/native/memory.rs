@@ -18,7 +18,6 @@ impl NativeSession {
     /// Releases what costs least: closed frames, then parity, then the oldest incomplete frame.
     /// Returns whether there was anything to release.
     pub(in crate::receiver) fn shed(&mut self, now: Duration) -> bool {
-        self.idle_until = None;
         if self.reassembly.release_oldest() || self.rebuilder.forget_oldest() {
             return true;
         }

@@ -23,7 +23,6 @@ impl NativeSession {
         if self.counters.is_before_joining(header) {
             return Verdict::Foreign;
         }
-        let idle_until = self.idle_until.take();
         let totals = match packet {
             Packet::SenderReport(totals) => Some(Packet::SenderReport(self.extend_counts(totals))),
             Packet::SenderBye(totals) => Some(Packet::SenderBye(self.extend_counts(totals))),
@@ -82,9 +81,6 @@ impl NativeSession {
             Packet::Chunk(chunk) => {
                 if begins && chunk.index > 0 {
                     self.counters.frames.join_within(self.extend(chunk));
-                }
-                if self.only_adds(chunk) {
-                    self.idle_until = idle_until;
                 }
                 self.handle_chunk(header, chunk, Origin::Sent, now)
             }
