@@ -32,10 +32,12 @@ const SHRINK: f64 = 0.75;
 /// steady.
 const PATIENCE: u32 = 15;
 
-/// The same where the limit has grown by one part in [`GROWN`] since the quality was chosen: then it
-/// is the path that allows better, not a picture that is easy for a moment.
-const PATIENCE_GROWN: u32 = 3;
-const GROWN: usize = 4;
+/// The same where the limit has grown since the quality was chosen, by one part in [`GROWN`], and
+/// exceeds what the picture needed then by one part in [`ROOM`]: then it is the path that allows
+/// better, not a picture that is easy for a moment.
+const PATIENCE_GROWN: u32 = 2;
+const GROWN: usize = 16;
+const ROOM: usize = 8;
 
 /// Quality and scale of the last frame.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Fit {
     limit: usize,
     /// The limit for which quality and scale were chosen.
     chosen_for: usize,
+    /// The limit that the picture needed then; `None` before its length is seen.
+    needed: Option<usize>,
     asked: u8,
     /// Below this quality, the picture is scaled down.
     lowest: u8,
@@ -107,6 +111,7 @@ impl Fit {
         Self {
             limit,
             chosen_for: limit,
+            needed: None,
             asked,
             lowest: DEFAULT_MIN_QUALITY,
             start: Try {
@@ -149,9 +154,10 @@ impl Fit {
         }
     }
 
-    /// Whether the limit is far above the one for which quality and scale were chosen.
+    /// Whether the limit came to leave room since quality and scale were chosen.
     fn has_grown(&self) -> bool {
-        self.limit > self.chosen_for + self.chosen_for / GROWN
+        let above = |limit: usize, part: usize| self.limit > limit + limit / part;
+        above(self.chosen_for, GROWN) && self.needed.is_none_or(|needed| above(needed, ROOM))
     }
 
     fn forget_better(&mut self) {
@@ -205,10 +211,11 @@ impl Fit {
             return;
         }
         if fitted != self.start {
-            self.chosen_for = self.limit;
+            (self.chosen_for, self.needed) = (search.limit, None);
             self.forget_better();
         }
         self.start = fitted;
+        self.needed.get_or_insert(size * 100 / AIM);
         if percent(size, self.limit) >= FULL_ENOUGH {
             self.forget_better();
             return;
@@ -227,7 +234,7 @@ impl Fit {
         };
         if self.calm > patience {
             self.start = better;
-            self.chosen_for = self.limit;
+            (self.chosen_for, self.needed) = (self.limit, None);
             self.forget_better();
         } else {
             self.better = Some(better);

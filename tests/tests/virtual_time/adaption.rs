@@ -381,3 +381,17 @@ fn a_sender_that_waits_for_the_processor_or_its_source_fills_its_path() {
         }
     }
 }
+
+#[test]
+fn what_an_encoder_makes_fills_the_path_too() {
+    for (every, held_back) in [(INTERVAL, HeldBack::Wait(3)), (SLOW, HeldBack::Replaced)] {
+        let stream = Source {
+            every,
+            held_back,
+            late: 5 * MS,
+            pattern: Some((1_280, 720)),
+            ..source(|_| 0, 8, 0)
+        };
+        check_used(stream, 0.85);
+    }
+}

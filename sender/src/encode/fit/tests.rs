@@ -153,11 +153,30 @@ fn quality_rises_soon_where_the_path_comes_to_carry_more() {
         );
     }
     // A limit that moves a little is no reason.
-    let rises = frames(&mut fit, 480_000);
+    let rises = frames(&mut fit, 440_000);
     assert!(
         rises.is_some_and(|after| after > PATIENCE as usize),
         "{rises:?}"
     );
+}
+
+#[test]
+fn a_limit_that_falls_at_once_and_rises_slowly_is_used() {
+    // As that of a path after each hiccup of the sender. Sizes fall by other exponents than
+    // guessed, too.
+    for power in [0.6, SHRINK, 1.0] {
+        let mut fit = Fit::steady(80_000, 80);
+        let (mut made, mut limits) = (0, 0);
+        for frame in 0..600 {
+            let limit = 50_000 + 1_000 * (frame % 40);
+            fit.set_limit(limit);
+            let (_, best, _) = play(&mut fit, 5_000_000.0, power);
+            made += best.unwrap();
+            limits += limit;
+        }
+        println!("{power}: {} %", percent(made, limits));
+        assert!(percent(made, limits) >= 84, "{power}: {made} of {limits}");
+    }
 }
 
 #[test]
