@@ -107,3 +107,105 @@ impl ParityBlock {
         PARITY_BODY + 2 * self.frames.len() + self.size
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::fec::{Chunks, Rebuilder};
+    use crate::frame::Frame;
+    use crate::seq::FrameNumber;
+    use crate::wire::MIN_DATAGRAM;
+
+    fn frame(number: u64, len: usize) -> Arc<ChunkedFrame> {
+        let frame = Frame {
+            number: FrameNumber(number),
+            jpeg: Bytes::from_iter((0..len).map(|at| (at * 7) as u8)),
+            captured: Duration::ZERO,
+        };
+        Arc::new(ChunkedFrame::new(frame, MIN_DATAGRAM, 0, Vec::new()).unwrap())
+    }
+
+    /// Frames of which some first chunks are missing.
+    struct Arrived<'a> {
+        frames: &'a [Arc<ChunkedFrame>],
+        missing: u16,
+    }
+
+    impl Chunks for Arrived<'_> {
+        fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
+            let is_first = frame == self.frames[0].number();
+            Some(usize::from(if is_first {
+                self.missing.min(count)
+            } else {
+                0
+            }))
+        }
+
+        fn original(&self, frame: FrameNumber, index: u16, out: &mut Vec<u8>) -> bool {
+            let of = self.frames.iter().find(|it| it.number() == frame).unwrap();
+            let is_there = of.number() != self.frames[0].number() || index >= self.missing;
+            if is_there {
+                of.chunk(index.into()).encode_original(out);
+            }
+            is_there
+        }
+    }
+
+    #[test]
+    fn shards_are_bounded_by_the_chunks() {
+        assert_eq!([0, 1, 100].map(max_shards), [64, 68, 464]);
+        assert_eq!(max_shards(MAX_CHUNKS), MAX_CHUNKS);
+        let one = [frame(3, 1)];
+        let is_made = |frames: &[_], shards| ParityBlock::new(1, frames, shards).is_some();
+        assert!(is_made(&one, 1) && is_made(&one, 68));
+        assert!(!is_made(&one, 0) && !is_made(&one, 69) && !is_made(&[], 1));
+        let long = frame(3, 100_000);
+        let most = MAX_CHUNKS / long.count();
+        let mut frames = vec![Arc::clone(&long); most];
+        frames.extend((long.count() * most..MAX_CHUNKS).map(|_| frame(4, 1)));
+        assert!(is_made(&frames, 1));
+        frames.push(frame(4, 1));
+        assert!(!is_made(&frames, 1));
+    }
+
+    #[test]
+    fn a_packet_is_as_long_as_was_planned_and_any_shards_rebuild_as_many_chunks() {
+        let frames = [frame(3, 5_000), frame(4, 999), frame(5, 1)];
+        let block = ParityBlock::new(7, &frames, 5).unwrap();
+        assert_eq!(block.shards(), 5);
+        let mut rebuilder = Rebuilder::default();
+        for index in [4, 0, 2] {
+            let packet = block.packet(index);
+            assert_eq!((packet.block, packet.shards), (7, 5));
+            assert_eq!(
+                (packet.index, packet.first),
+                (index as u16, frames[0].number().seq())
+            );
+            let counts = frames.each_ref().map(|frame| frame.count() as u16);
+            assert_eq!(packet.counts, counts);
+            let size = SHARD_BODY + frames[0].size();
+            assert!(packet.shard.len().is_multiple_of(2));
+            assert!((size..size + 2).contains(&packet.shard.len()));
+            let body = PARITY_BODY + 2 * counts.len() + packet.shard.len();
+            assert_eq!(block.packet_len(), body);
+            assert!(rebuilder.add(FrameNumber(3), &packet));
+        }
+        let arrived = Arrived {
+            frames: &frames,
+            missing: 3,
+        };
+        let rebuilt = rebuilder.rebuild(FrameNumber(3), &arrived).unwrap();
+        assert_eq!(rebuilt.len(), 3);
+        for one in rebuilt {
+            let mut original = Vec::new();
+            frames[0]
+                .chunk(one.index.into())
+                .encode_original(&mut original);
+            assert!(one.original.starts_with(&original));
+        }
+    }
+}

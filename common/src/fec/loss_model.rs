@@ -303,4 +303,50 @@ mod tests {
         assert!(loss(500, 5, 3) <= before);
         assert!(loss(500, 100, 3) > 2.0 * before);
     }
+
+    #[test]
+    fn nacks_are_copied_until_the_loss_of_all_copies_is_rare() {
+        let copies = |loss, burst| LossModel::new(loss, burst).request_copies();
+        assert_eq!(copies(0.0, 1.0), MIN_COPIES);
+        // 0.05 squared is below the risk, 0.06 squared above.
+        assert_eq!((copies(0.05, 1.0), copies(0.06, 1.0)), (2, 3));
+        assert_eq!(
+            (copies(MAX_LOSS, 1.0), copies(MAX_LOSS, 50.0)),
+            (12, MAX_COPIES)
+        );
+        let model = LossModel::new(0.2, 4.0);
+        assert_eq!((model.all_lost(1), model.burst()), (0.2, 4.0));
+        assert!((model.all_lost(3) - 0.2 * 0.75 * 0.75).abs() < 1e-12);
+    }
+
+    #[test]
+    fn an_estimate_tells_bursts_from_chance() {
+        let burst = |lost, runs| {
+            let mut estimate = LossEstimate::default();
+            for _ in 0..40 {
+                estimate.record(100, lost, runs, Duration::ZERO);
+                // Times without loss say nothing about runs.
+                estimate.record(100, 0, 0, Duration::ZERO);
+            }
+            estimate.model().unwrap().burst()
+        };
+        assert!((burst(10, 2) - 5.0).abs() < 1e-9);
+        // Independent losses are next to each other now and then.
+        assert!(burst(10, 9) < 1.1);
+        // More runs than packets are those of a liar.
+        assert!(burst(10, 50) < 1.1);
+    }
+
+    #[test]
+    fn an_estimate_is_cautious_as_long_as_it_has_seen_little() {
+        let after = |packets: u64| {
+            let mut estimate = LossEstimate::default();
+            estimate.record(packets, packets / 20, packets / 20, STANDING_QUEUE);
+            estimate.model().unwrap().loss()
+        };
+        let error = |packets: f64| (0.05_f64 * 0.95 / packets).sqrt() * CAUTION;
+        for packets in [100, 400, 1_600] {
+            assert!((after(packets) - 0.05 - error(packets as f64)).abs() < 1e-9);
+        }
+    }
 }

@@ -41,13 +41,14 @@ pub struct Recording {
     writer: Writer,
     /// The pipe's reader is gone.
     closed: bool,
-    /// Why recording stopped, while a window stays open.
+    /// Why recording stopped, while the stream goes on.
     failed: Option<anyhow::Error>,
     /// How long a frame waits for the reader of a pipe, and whether the last wait was in vain.
     patience: Option<Duration>,
     unread: bool,
     /// Frames that were not read in time.
     missed: u64,
+    decoding: DecodingThread,
     console: Arc<Console>,
 }
 
@@ -147,9 +148,10 @@ impl Recording {
             out,
             name,
             writer: match format {
-                RecordingFormat::Mjpeg => Writer::Mjpeg(decoding, PartTimes::default()),
-                RecordingFormat::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding))),
+                RecordingFormat::Mjpeg => Writer::Mjpeg(decoding.clone(), PartTimes::default()),
+                RecordingFormat::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding.clone()))),
             },
+            decoding,
             closed: false,
             failed: None,
             patience,
@@ -241,25 +243,32 @@ impl Recording {
         (!self.closed).then(|| error.context(format!("cannot write output {}", self.name)))
     }
 
-    /// Ends the recording, and the run unless a window is open.
-    fn fail(&mut self, error: io::Error) -> anyhow::Result<()> {
-        let Some(error) = self.failure(error) else {
-            return Ok(());
-        };
-        if self.patience.is_none() {
-            return Err(error);
+    /// Ends the recording, and not the stream.
+    fn fail(&mut self, error: io::Error) {
+        if let Some(error) = self.failure(error) {
+            self.console
+                .say(&format!("{error:#}; the recording ends here."));
+            self.failed = Some(error);
         }
-        self.console
-            .say(&format!("{error:#}; the recording ends here."));
-        self.failed = Some(error);
-        Ok(())
+    }
+
+    /// What becomes of a frame behind the end: a window shows it, and without one it counts as if
+    /// nothing were recorded.
+    fn count(&self, frame: &ReceivedFrame) -> Shown {
+        if self.closed || self.patience.is_some() {
+            return Shown::Withheld;
+        }
+        match self.decoding.check(frame.tile, &frame.jpeg) {
+            Ok(()) => Shown::Yes,
+            Err(_) => Shown::Undecodable,
+        }
     }
 }
 
 impl Sink for Recording {
     fn show(&mut self, frame: &ReceivedFrame, _: &Status) -> anyhow::Result<Shown> {
         if self.closed || self.failed.is_some() {
-            return Ok(Shown::Withheld);
+            return Ok(self.count(frame));
         }
         match self.write(frame) {
             Ok(true) => Ok(Shown::Yes),
@@ -269,8 +278,8 @@ impl Sink for Recording {
             }
             Err(Failure::Undecodable) => Ok(Shown::Undecodable),
             Err(Failure::Io(error)) => {
-                self.fail(error)?;
-                Ok(Shown::Withheld)
+                self.fail(error);
+                Ok(self.count(frame))
             }
         }
     }

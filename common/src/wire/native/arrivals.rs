@@ -205,4 +205,53 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_report_ends_before_a_packet_that_its_fields_cannot_hold() {
+        let second = |steps: i32, since: u64| {
+            let first = Arrived {
+                is_repair: false,
+                number: 9,
+                at: 1 << 40,
+            };
+            let second = Arrived {
+                number: 10_u32.wrapping_add_signed(steps),
+                at: first.at + since,
+                ..first
+            };
+            ArrivalReport::fitting(&[first, second], 1_452)
+        };
+        let longest = u64::from(u16::MAX);
+        for steps in [MOST_STEPS, -MOST_STEPS] {
+            assert_eq!(
+                (second(steps, 0), second(steps + steps.signum(), 0)),
+                (2, 1)
+            );
+        }
+        assert_eq!((second(0, longest), second(0, longest + 1)), (2, 1));
+        let packets = (0..=MAX_ARRIVALS as u32).map(|number| Arrived {
+            is_repair: true,
+            number,
+            at: 0,
+        });
+        let packets: Vec<_> = packets.collect();
+        for count in [0, 1, 7] {
+            let datagram = ArrivalReport::datagram_len(count);
+            assert_eq!(ArrivalReport::fitting(&packets, datagram), count);
+            assert_eq!(
+                ArrivalReport::fitting(&packets, datagram + ENTRY - 1),
+                count
+            );
+        }
+        assert_eq!(ArrivalReport::fitting(&packets, 65_507), MAX_ARRIVALS);
+    }
+
+    #[test]
+    fn a_report_of_too_many_packets_is_refused() {
+        for (count, is_taken) in [(MAX_ARRIVALS, true), (MAX_ARRIVALS + 1, false)] {
+            let mut body = vec![0; BODY + ENTRY * count];
+            body[BODY - 2..BODY].copy_from_slice(&(count as u16).to_be_bytes());
+            assert_eq!(ArrivalReport::decode(&body).is_ok(), is_taken, "{count}");
+        }
+    }
 }

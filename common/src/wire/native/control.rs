@@ -406,3 +406,24 @@ impl Nack {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_above_those_of_any_stream_are_impossible() {
+        for (count, is_possible) in [(0, true), (MAX_COUNT, true), (MAX_COUNT + 1, false)] {
+            let sent = SenderReport {
+                bytes: count,
+                ..SenderReport::default()
+            };
+            let received = ReceiverReport {
+                media_expected: count,
+                ..ReceiverReport::default()
+            };
+            let both = (sent.is_possible(), received.is_possible());
+            assert_eq!(both, (is_possible, is_possible), "{count}");
+        }
+    }
+}

@@ -59,24 +59,35 @@ fn frame_of_noise() -> Vec<u8> {
 }
 
 #[test]
-fn a_full_disk_ends_the_recording_and_not_the_window() {
+fn a_full_disk_ends_the_recording_and_not_the_stream() {
     let console = Arc::new(Console::new(true));
     let threads = Threads::new(&Stop::new());
     let path = Path::new("/dev/full");
-    // As with a window.
-    let patience = Some(Duration::from_secs(10));
-    let owners = (&decoding(), &threads);
-    let mut recording =
-        Recording::create(path, RecordingFormat::Mjpeg, patience, &console, owners).unwrap();
     let live = Live::default();
     let status = Status::at_start(&live);
-    let jpeg = quadrants(64, 48);
-    for number in 0..9 {
-        recording.show(&frame(number, &jpeg), &status).unwrap();
-        assert_eq!(recording.tend(&status).unwrap(), Flow::Continue);
+    let (jpeg, other) = (quadrants(64, 48), b"GIF89a");
+    let window = Some(Duration::from_secs(10));
+    for format in [RecordingFormat::Mjpeg, RecordingFormat::Y4m] {
+        for (patience, shown) in [
+            // The window shows them.
+            (window, [Shown::Withheld, Shown::Withheld]),
+            (None, [Shown::Yes, Shown::Undecodable]),
+        ] {
+            let owners = (&decoding(), &threads);
+            let recording = Recording::create(path, format, patience, &console, owners);
+            let mut recording = recording.unwrap();
+            for number in 0..9 {
+                let behind = recording.show(&frame(number, &jpeg), &status).unwrap();
+                // Y4M needs the times of the first ones before it writes.
+                assert!(number < 4 || behind == shown[0], "{number}: {behind:?}");
+                assert_eq!(recording.tend(&status).unwrap(), Flow::Continue);
+            }
+            let behind = recording.show(&frame(9, other), &status).unwrap();
+            assert_eq!(behind, shown[1]);
+            let told = format!("{:#}", recording.finish().unwrap_err());
+            assert!(told.contains("cannot write output /dev/full"), "{told}");
+        }
     }
-    let told = format!("{:#}", recording.finish().unwrap_err());
-    assert!(told.contains("cannot write output /dev/full"), "{told}");
 }
 
 #[test]
