@@ -19,7 +19,7 @@ use framegram_lab::timecode::Timecode;
 use framegram_media::{Compressor, Decoder, HalfWork, Image, Scaler, TableMaker, requantise};
 use framegram_net::clock;
 
-use self::fit::{Fit, Try, Verdict};
+use self::fit::{Fit, FitVerdict, Try};
 use self::timecode::TimecodeDrawer;
 use crate::frame::Content;
 use crate::restart::Restart;
@@ -381,7 +381,7 @@ impl Encoder {
                     encodings,
                 });
             }
-            if !matches!(verdict, Verdict::Next(_)) {
+            if !matches!(verdict, FitVerdict::Next(_)) {
                 break;
             }
         }

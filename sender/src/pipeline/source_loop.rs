@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use framegram_net::clock;
 
-use super::{CapturedFrame, Counts};
-use crate::args::Rate;
-use crate::queue::{FrameSlot, Outcome, Put};
+use super::{CapturedFrame, PipelineCounts};
+use crate::args::FrameRate;
+use crate::queue::{FrameSlot, Put, PutResult};
 use crate::source::{Captured, MediaClock, Source};
 use crate::stop::Stop;
 
@@ -17,11 +17,11 @@ use crate::stop::Stop;
 pub(super) struct SourceLoop {
     pub(super) source: Box<dyn Source>,
     pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<PipelineCounts>,
     pub(super) stop: Stop,
     /// Whether its frames come from a pipe.
     pub(super) is_piped: bool,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<FrameRate>,
     pub(super) repeat: bool,
     pub(super) frames: u64,
 }
@@ -61,19 +61,19 @@ impl SourceLoop {
             };
             let put = if self.source.is_live() {
                 Put::Newest
-            } else if self.rate == Some(Rate::Max) {
+            } else if self.rate == Some(FrameRate::Max) {
                 // Without a pace, it waits only until the frame is taken.
                 Put::Waiting
             } else {
                 Put::InTurn
             };
             let outcome = self.captured.put(frame, put);
-            if outcome == Outcome::Closed {
+            if outcome == PutResult::Closed {
                 return Ok(());
             }
             captured += 1;
             self.counts.captured.store(captured, Ordering::Relaxed);
-            if outcome == Outcome::Replaced {
+            if outcome == PutResult::Replaced {
                 self.counts.replaced.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -82,7 +82,7 @@ impl SourceLoop {
 
     /// Waits until the frame is due. Returns its capture time, or `None` if the stream ends first.
     fn when(&self, frame: &Captured, clock: &mut MediaClock) -> Option<Duration> {
-        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
+        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(FrameRate::Max)) {
             let now = clock::now();
             let wait = clock.due(media_time, now).saturating_sub(now);
             if !wait.is_zero() && self.stop.wait(wait) {
@@ -100,9 +100,9 @@ struct FrameDropper {
 }
 
 impl FrameDropper {
-    fn new(rate: Option<Rate>, source: &dyn Source) -> Self {
+    fn new(rate: Option<FrameRate>, source: &dyn Source) -> Self {
         let interval = match rate {
-            Some(Rate::Fixed(rate)) if source.is_live() => {
+            Some(FrameRate::Fixed(rate)) if source.is_live() => {
                 Some(Duration::from_secs_f64(1.0 / rate))
             }
             _ => None,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn taken_of(rate: f64, source: &dyn Source, camera: f64, seconds: f64) -> usize {
-        let mut dropper = FrameDropper::new(Some(Rate::Fixed(rate)), source);
+        let mut dropper = FrameDropper::new(Some(FrameRate::Fixed(rate)), source);
         let frames = (camera * seconds) as u32;
         (0..frames)
             .filter(|&frame| {
