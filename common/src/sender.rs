@@ -34,7 +34,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::acceptor::Acceptor;
-use self::destination::Destination;
+use self::destination::DestinationState;
 use self::latency::Latency;
 use self::native::Native;
 use self::pacer::{Pacer, Room};
@@ -76,7 +76,7 @@ pub struct Sender {
     plan: Plan,
     pacer: Pacer,
     /// Those of [`Config::destinations`], followed by those of admitted viewers.
-    destinations: Vec<Destination>,
+    destinations: Vec<DestinationState>,
     acceptor: Option<Acceptor>,
     /// Queued answers of the acceptor.
     answers: VecDeque<(SocketAddr, Vec<u8>)>,
@@ -134,7 +134,7 @@ impl Sender {
             protocol,
             pacer: Pacer::default(),
             destinations: destinations
-                .map(|index| Destination::new(index, &plan, path_rate(&config, now), now))
+                .map(|index| DestinationState::new(index, &plan, path_rate(&config, now), now))
                 .collect(),
             acceptor,
             answers: VecDeque::new(),
@@ -239,7 +239,7 @@ impl Sender {
         let destinations = self.config.destinations;
         let destination = match &mut self.protocol {
             Protocol::Native(_) => {
-                let due = |to: &Destination| to.control_due().is_some_and(|due| due <= now);
+                let due = |to: &DestinationState| to.control_due().is_some_and(|due| due <= now);
                 let destination = self.destinations.iter().position(due)?;
                 // An answer needs no report, which takes long to fill.
                 if !self.destinations[destination].poll_answer(self.stream, now, out) {
@@ -273,7 +273,7 @@ impl Sender {
         let Protocol::Native(_) = self.protocol else {
             return None;
         };
-        let due = |to: &mut Destination| to.take_error_report() || to.take_first_report(now);
+        let due = |to: &mut DestinationState| to.take_error_report() || to.take_first_report(now);
         let destination = self.destinations.iter_mut().position(due)?;
         let report = self.report_to(destination);
         self.destinations[destination].encode_report(self.stream, report, now, out);
@@ -293,7 +293,7 @@ impl Sender {
         let (control, window) = match &self.protocol {
             Protocol::Native(native) => {
                 let control = self.destinations.iter();
-                let control = control.filter_map(Destination::control_due).min();
+                let control = control.filter_map(DestinationState::control_due).min();
                 (control, native.closes())
             }
             Protocol::Rtp(rtp) => (rtp.due(), None),
@@ -366,7 +366,8 @@ impl Sender {
     /// and loss protection.
     fn replan(&mut self, now: Duration) {
         let retransmit = self.config.retransmit;
-        let paths = |to: &Destination| to.is_open().then(|| to.feedback.paths(now, retransmit));
+        let paths =
+            |to: &DestinationState| to.is_open().then(|| to.feedback.paths(now, retransmit));
         let paths = self.destinations.iter().map(paths).collect();
         self.plan = Plan::new(&self.config, paths);
         let open = self.destinations.iter().filter(|to| to.is_open());

@@ -38,7 +38,7 @@ pub use outcome::{OUTCOMES, Outcome, OutcomeInfo, Outcomes};
 pub(crate) use outlook::Outlook;
 pub use path::{Bursts, ClockOffset, Delays, LossPattern, PathFigures, PathMtuFigures};
 pub use report_file::ReportFile;
-pub use sequence::{Arrival, Gap, SequenceTracker};
+pub use sequence::{Gap, Insertion, SequenceTracker};
 pub use timecode::TimecodeCounts;
 pub use viewer::ViewerFigures;
 

@@ -21,7 +21,7 @@ use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM};
 use framegram_lab::impair::Impairment;
 
 pub use self::choice::{RateControl, Transport, Wire};
-pub use self::quantity::{PacketSize, Rate};
+pub use self::quantity::{FrameRate, PacketSize};
 use crate::announce;
 use crate::encode::{DEFAULT_MIN_QUALITY, Settings};
 use crate::source::{self, Spec};
@@ -62,8 +62,8 @@ pub struct Options {
     ///
     /// A file plays all its frames at this rate. A camera is asked for this rate,
     /// and surplus frames are dropped. max sends as fast as frames can be read.
-    #[arg(short = 'r', long, value_name = "F|max", value_parser = Rate::parse, help_heading = SOURCE)]
-    pub fps: Option<Rate>,
+    #[arg(short = 'r', long, value_name = "F|max", value_parser = FrameRate::parse, help_heading = SOURCE)]
+    pub fps: Option<FrameRate>,
 
     /// Also send JPEGs of the source that end early
     ///

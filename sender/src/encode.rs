@@ -18,7 +18,7 @@ use framegram_lab::timecode::Timecode;
 use framegram_media::{Compressor, Decoder, HalfWork, Image, Scaler, TableMaker, requantise};
 use framegram_net::clock;
 
-use self::fit::{Fit, Try, Verdict};
+use self::fit::{Fit, FitVerdict, Try};
 use self::pass::OwnJpeg;
 pub use self::pass::PassThrough;
 use self::timecode::TimecodeDrawer;
@@ -370,7 +370,7 @@ impl Encoder {
                     encodings,
                 });
             }
-            if !matches!(verdict, Verdict::Next(_)) {
+            if !matches!(verdict, FitVerdict::Next(_)) {
                 break;
             }
         }

@@ -57,7 +57,7 @@ use log::info;
 
 use crate::accept::AcceptSocket;
 use crate::announce::Announcement;
-use crate::args::{Options, Rate};
+use crate::args::{FrameRate, Options};
 use crate::console::Console;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
@@ -128,8 +128,8 @@ fn stream(
         .then(|| Preview::open(threads))
         .transpose()?;
     let fixed = match options.fps {
-        Some(Rate::Fixed(rate)) => Some(rate),
-        Some(Rate::Max) | None => None,
+        Some(FrameRate::Fixed(rate)) => Some(rate),
+        Some(FrameRate::Max) | None => None,
     };
     let request = Request {
         size: options.size,
@@ -234,10 +234,10 @@ fn open_source(
 const OPENED: Duration = Duration::from_millis(20);
 
 /// The frame interval, if the source has one.
-fn interval(source: &dyn Source, rate: Option<Rate>) -> Option<Duration> {
+fn interval(source: &dyn Source, rate: Option<FrameRate>) -> Option<Duration> {
     let rate = match rate {
-        Some(Rate::Max) => None,
-        Some(Rate::Fixed(rate)) => Some(rate),
+        Some(FrameRate::Max) => None,
+        Some(FrameRate::Fixed(rate)) => Some(rate),
         None => source.frame_rate(),
     };
     rate.and_then(|rate| Duration::try_from_secs_f64(1.0 / rate).ok())

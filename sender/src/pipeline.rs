@@ -51,7 +51,7 @@ pub(crate) struct EncodedFrame {
 
 /// What the source has done so far.
 #[derive(Debug, Default)]
-pub(crate) struct Counts {
+pub(crate) struct PipelineCounts {
     pub(crate) captured: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) unreadable: AtomicU64,
@@ -65,7 +65,7 @@ pub(crate) struct Pipeline {
     bypass: Option<Arc<Bypass>>,
     /// Set if viewers may need a second encoding.
     second: Option<SecondPipeline>,
-    counts: Arc<Counts>,
+    counts: Arc<PipelineCounts>,
     restart: Option<Arc<Mutex<Restart>>>,
     limiter: Limiter,
     /// Each frame is one datagram.
@@ -120,7 +120,7 @@ impl Pipeline {
         );
         let captured = Arc::new(FrameSlot::new());
         let encoded = Arc::new(Ordered::new(encoders));
-        let counts = Arc::new(Counts::default());
+        let counts = Arc::new(PipelineCounts::default());
 
         let first = Encoder::new(settings)?;
         let restart = first.restart().cloned();
@@ -234,7 +234,7 @@ impl Pipeline {
         self.encoded.is_finished() && self.second.as_ref().is_none_or(SecondPipeline::is_finished)
     }
 
-    pub(crate) fn counts(&self) -> &Counts {
+    pub(crate) fn counts(&self) -> &PipelineCounts {
         &self.counts
     }
 

@@ -40,7 +40,7 @@ pub enum Put {
 
 /// The result of putting an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum PutResult {
     /// It waits to be taken.
     Queued,
     /// It waits to be taken; it replaced an older one.
@@ -68,7 +68,7 @@ impl<T> FrameSlot<T> {
     }
 
     /// Puts an item.
-    pub fn put(&self, item: T, how: Put) -> Outcome {
+    pub fn put(&self, item: T, how: Put) -> PutResult {
         let mut state = lock(&self.state);
         while state.item.is_some()
             && !state.closed
@@ -83,7 +83,7 @@ impl<T> FrameSlot<T> {
             state.putting -= 1;
         }
         if state.closed {
-            return Outcome::Closed;
+            return PutResult::Closed;
         }
         let replaced = state.item.replace(item).is_some();
         let is_awaited = state.taking > 0 && !state.idle;
@@ -92,9 +92,9 @@ impl<T> FrameSlot<T> {
             self.filled.notify_one();
         }
         if replaced {
-            Outcome::Replaced
+            PutResult::Replaced
         } else {
-            Outcome::Queued
+            PutResult::Queued
         }
     }
 
@@ -280,12 +280,12 @@ mod tests {
     #[test]
     fn keeps_the_newest_only() {
         let slot = FrameSlot::new();
-        assert_eq!(slot.put(1, Put::Newest), Outcome::Queued);
-        assert_eq!(slot.put(2, Put::Newest), Outcome::Replaced);
+        assert_eq!(slot.put(1, Put::Newest), PutResult::Queued);
+        assert_eq!(slot.put(2, Put::Newest), PutResult::Replaced);
         assert_eq!(slot.take(), Some((0, 2)));
-        assert_eq!(slot.put(3, Put::Newest), Outcome::Queued);
+        assert_eq!(slot.put(3, Put::Newest), PutResult::Queued);
         slot.close();
-        assert_eq!(slot.put(4, Put::Newest), Outcome::Closed);
+        assert_eq!(slot.put(4, Put::Newest), PutResult::Closed);
         assert_eq!(slot.take(), Some((1, 3)));
         assert_eq!(slot.take(), None);
     }
@@ -300,7 +300,7 @@ mod tests {
         thread::scope(|scope| {
             scope.spawn(|| {
                 for item in 0..ITEMS {
-                    assert_eq!(slot.put(item, Put::Waiting), Outcome::Queued);
+                    assert_eq!(slot.put(item, Put::Waiting), PutResult::Queued);
                 }
                 slot.close();
             });
@@ -327,15 +327,15 @@ mod tests {
     fn while_idle_the_newest_item_waits_and_is_then_available_at_once() {
         let slot = FrameSlot::new();
         slot.set_idle(true);
-        assert_eq!(slot.put(1, Put::InTurn), Outcome::Queued);
-        assert_eq!(slot.put(2, Put::InTurn), Outcome::Replaced);
-        assert_eq!(slot.put(3, Put::Newest), Outcome::Replaced);
+        assert_eq!(slot.put(1, Put::InTurn), PutResult::Queued);
+        assert_eq!(slot.put(2, Put::InTurn), PutResult::Replaced);
+        assert_eq!(slot.put(3, Put::Newest), PutResult::Replaced);
         thread::scope(|scope| {
             let taking = scope.spawn(|| slot.take());
             let putting = scope.spawn(|| slot.put(4, Put::Waiting));
             slot.set_idle(false);
             assert_eq!(taking.join().unwrap(), Some((0, 3)));
-            assert_eq!(putting.join().unwrap(), Outcome::Queued);
+            assert_eq!(putting.join().unwrap(), PutResult::Queued);
         });
         // An item that waits at the end is handed out, wanted or not.
         slot.set_idle(true);
@@ -396,7 +396,7 @@ mod tests {
         thread::scope(|scope| {
             let waiting = scope.spawn(|| slot.put(2, Put::Waiting));
             slot.close();
-            assert_eq!(waiting.join().unwrap(), Outcome::Closed);
+            assert_eq!(waiting.join().unwrap(), PutResult::Closed);
         });
     }
 }

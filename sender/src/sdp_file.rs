@@ -19,7 +19,7 @@ use crate::destinations::Destination;
 pub(crate) struct SdpFile(OutputFile);
 
 /// The stream that is described.
-pub(crate) struct Session {
+pub(crate) struct SdpSession {
     pub(crate) number: u64,
     pub(crate) interval: Option<Duration>,
     pub(crate) rtcp_mux: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Session {
     pub(crate) wire: Wire,
 }
 
-impl Session {
+impl SdpSession {
     /// A notice about frames of this size, if one is needed.
     pub(crate) fn notice(&self, (width, height): (usize, usize)) -> Option<String> {
         let most = usize::from(MAX_SIDE);
@@ -82,7 +82,7 @@ impl SdpFile {
     /// When it cannot be written.
     pub(crate) fn write(
         &self,
-        session: &Session,
+        session: &SdpSession,
         destination: &Destination,
         (width, height): (usize, usize),
         key: Option<&str>,

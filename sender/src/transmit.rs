@@ -32,7 +32,7 @@ use crate::path_notice::PathNotice;
 use crate::pipeline::{EncodedFrame, Pipeline};
 use crate::preview::Preview;
 use crate::progress::Progress;
-use crate::sdp_file::{SdpFile, Session};
+use crate::sdp_file::{SdpFile, SdpSession};
 use crate::seal::{self, Seal};
 use crate::stop::Stop;
 
@@ -78,7 +78,7 @@ pub(crate) struct TransmitLoop<'a> {
     secret_told: bool,
     preview: Option<Preview>,
     seal: Option<Seal>,
-    session: Session,
+    session: SdpSession,
     transport: Transport,
     console: &'a Console,
     /// The largest datagram that is probed, if the size follows the paths.
@@ -212,7 +212,7 @@ impl<'a> TransmitLoop<'a> {
             secret_told: false,
             preview,
             seal,
-            session: Session {
+            session: SdpSession {
                 number,
                 interval,
                 rtcp_mux: options.rtcp_mux,

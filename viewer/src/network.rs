@@ -44,7 +44,7 @@ pub struct Network {
     rtcp_socket: Option<Socket>,
     /// Senders that connect over TCP.
     connections: Connections,
-    ready: Ready,
+    ready: Readiness,
     /// The simulated impairment of incoming datagrams (`--impair`).
     impaired: Option<ImpairedLinks<Received>>,
     receiver: Receiver,
@@ -116,7 +116,7 @@ impl Network {
             rtcp_listen,
             rtcp_socket: None,
             connections: Connections::default(),
-            ready: Ready::UNKNOWN,
+            ready: Readiness::UNKNOWN,
             impaired: None,
             receiver,
             policy,
@@ -262,12 +262,12 @@ impl Network {
                 let ready = net::wait(&sockets, self.shared.waker(), next)
                     .context("cannot wait for datagrams")?;
                 let mut ready = ready.into_iter();
-                self.ready = Ready {
+                self.ready = Readiness {
                     socket: ready.next() == Some(true),
                     others: ready.any(|ready| ready),
                 };
             } else {
-                self.ready = Ready::UNKNOWN;
+                self.ready = Readiness::UNKNOWN;
             }
         }
         Ok(())
@@ -315,14 +315,14 @@ const NEWS_LATE: Duration = Duration::from_millis(50);
 
 /// The readiness of the sockets when last polled.
 #[derive(Clone, Copy, Debug)]
-struct Ready {
+struct Readiness {
     /// The socket for datagrams.
     socket: bool,
     /// Any other socket, and the connections.
     others: bool,
 }
 
-impl Ready {
+impl Readiness {
     /// Any of them may be readable.
     const UNKNOWN: Self = Self {
         socket: true,

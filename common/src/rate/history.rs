@@ -203,7 +203,7 @@ pub(super) struct Reported {
 
 /// The packets of one channel, by number.
 #[derive(Debug, Default)]
-struct Lane {
+struct LaneHistory {
     first: u64,
     packets: VecDeque<Option<Sent>>,
 }
@@ -211,7 +211,7 @@ struct Lane {
 /// What was sent and is not reported, and the newest trains.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    lanes: [Lane; 2],
+    lanes: [LaneHistory; 2],
     next: u64,
     /// Total bytes sent.
     bytes: u64,
@@ -229,7 +229,7 @@ impl History {
             return;
         };
         if lane.first + lane.packets.len() as u64 != number {
-            *lane = Lane {
+            *lane = LaneHistory {
                 first: number,
                 packets: VecDeque::new(),
             };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::plain::{MAX_QUIET, PlainState};
 use super::{Config, SILENCE};
 use crate::stats::Statistics;
-use crate::stats::{Arrival, Jitter, SequenceTracker};
+use crate::stats::{Insertion, Jitter, SequenceTracker};
 use crate::time::SenderTime;
 use crate::wire::Format;
 use crate::wire::rtp::{self, Control, RtpPacket};
@@ -192,12 +192,12 @@ impl RtpSession {
             self.frames.expire(now, RESUMED, &mut self.state.outcomes);
         }
         match self.numbers.insert(extended.number) {
-            Arrival::New => {}
-            Arrival::Duplicate => {
+            Insertion::New => {}
+            Insertion::Duplicate => {
                 self.state.record_datagram(from, len, now);
                 return true;
             }
-            Arrival::Implausible => return false,
+            Insertion::Implausible => return false,
         }
         self.state.record_datagram(from, len, now);
         let wait = self.bye_wait();

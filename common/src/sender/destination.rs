@@ -22,7 +22,7 @@ const FIRST_ARRIVALS_EVERY: Duration = Duration::from_millis(10);
 
 /// A destination.
 #[derive(Debug)]
-pub(super) struct Destination {
+pub(super) struct DestinationState {
     index: u16,
     /// The next packet number of each channel.
     next: [u64; 3],
@@ -44,7 +44,7 @@ pub(super) struct Destination {
     pub(super) feedback: Feedback,
 }
 
-impl Destination {
+impl DestinationState {
     /// An open destination that has not been sent anything.
     pub(super) fn new(index: u16, plan: &Plan, path: Option<PathRate>, now: Duration) -> Self {
         Self {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::feedback::short_micros;
 use super::native::{FramePackets, Protected};
-use super::packet::{Content, QueuedPacket, To};
+use super::packet::{PacketContent, QueuedPacket, To};
 use super::plan::Pace;
 use super::{FrameError, Protocol, Sender};
 use crate::frame::{Frame, FrameSizeError, MAX_FRAME_BYTES, Times};
@@ -197,7 +197,7 @@ impl Sender {
         };
         let last = datagrams.len().saturating_sub(1);
         let datagrams = datagrams.into_iter().enumerate().map(|(index, bytes)| {
-            let content = Content::Datagram {
+            let content = PacketContent::Datagram {
                 bytes,
                 frame: frame.number,
                 begins: index == 0,

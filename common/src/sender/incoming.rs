@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::acceptor::Decision;
-use super::destination::Destination;
+use super::destination::DestinationState;
 use super::output::{Event, LeaveReason};
 use super::retransmit_buffer::Asked;
 use super::{Protocol, Sender, path_rate};
@@ -177,7 +177,7 @@ impl Sender {
         if moved {
             // Its packet numbers continue above those of all slots, or it would take packets for
             // duplicates.
-            let numbers = self.destinations.iter().map(Destination::numbers);
+            let numbers = self.destinations.iter().map(DestinationState::numbers);
             let above = numbers.reduce(|a, b| std::array::from_fn(|at| a[at].max(b[at])));
             if let (Some(to), Some(above)) = (self.destinations.get_mut(destination), above) {
                 to.skip_to(above);
@@ -203,7 +203,7 @@ impl Sender {
     fn open_destination(&mut self, destination: usize, address: SocketAddr, now: Duration) {
         if destination == self.destinations.len() {
             let path = path_rate(&self.config, now);
-            let new = Destination::new(destination as u16, &self.plan, path, now);
+            let new = DestinationState::new(destination as u16, &self.plan, path, now);
             self.destinations.push(new);
         }
         if let Some(to) = self.destinations.get_mut(destination) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::jpeg_headers::JpegHeaders;
 use super::loss_protection::LossProtection;
-use super::packet::{Content, QueuedPacket, Shards, To, parity_packets};
+use super::packet::{PacketContent, QueuedPacket, Shards, To, parity_packets};
 use super::plan::Plan;
 use super::retransmit_buffer::Asked;
 use super::thinned::ThinnedStream;
@@ -87,7 +87,7 @@ impl Protected {
     }
 
     fn chunks(&self, to: &To) -> Vec<QueuedPacket> {
-        let chunk = |index| Content::Chunk(Arc::clone(&self.frame), index);
+        let chunk = |index| PacketContent::Chunk(Arc::clone(&self.frame), index);
         let chunks = (0..self.frame.count()).map(chunk);
         chunks
             .map(|chunk| QueuedPacket::new(chunk, to.clone()))
@@ -144,7 +144,7 @@ impl Native {
             .find_slices(&frame.jpeg, quality, datagram, now);
         let frame = ChunkedFrame::new(frame, datagram, header, slices);
         let frame = Arc::new(frame.map_err(|_| FrameSizeError(len))?);
-        let parts = parts.into_iter().map(Content::JpegHeader);
+        let parts = parts.into_iter().map(PacketContent::JpegHeader);
         let interval = self.protection.interval();
         for destination in left_out.iter().chain(withheld) {
             let thinned = self
@@ -194,7 +194,7 @@ impl Native {
         let frame = ChunkedFrame::new(frame, datagram, header, slices);
         let frame = frame.map_err(|_| FrameSizeError(len))?;
         let those = To::Those(to.into());
-        let headers = parts.into_iter().map(Content::JpegHeader);
+        let headers = parts.into_iter().map(PacketContent::JpegHeader);
         let headers = headers.map(|part| QueuedPacket::new(part, those.clone()));
         let interval = self.protection.interval();
         let streams = self.thinned.iter_mut();

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::destination::Destination;
+use super::destination::DestinationState;
 use super::packet::{QueuedPacket, To};
 use super::plan::Pace;
 use crate::fec::retransmit_gap;
@@ -40,7 +40,7 @@ const MAX_ANSWERS: usize = 4096;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room<'a> {
     /// All destinations.
-    pub(super) destinations: &'a [Destination],
+    pub(super) destinations: &'a [DestinationState],
     /// Whether repair must keep to its share of the rate. If several viewers are served, the repair
     /// for one of them must not delay what all wait for.
     pub(super) is_shared: bool,

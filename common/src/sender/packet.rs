@@ -13,7 +13,7 @@ use crate::wire::native::{HEADER, Packet};
 /// A packet to send, and its destinations.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedPacket {
-    content: Content,
+    content: PacketContent,
     to: To,
     len: usize,
 }
@@ -41,7 +41,7 @@ impl To {
 
 /// What is in a packet.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(super) enum PacketContent {
     /// The chunk of a frame at an index.
     Chunk(Arc<ChunkedFrame>, usize),
     /// A retransmission of it.
@@ -71,27 +71,27 @@ pub(super) enum Encoding<'a> {
 }
 
 impl QueuedPacket {
-    pub(super) fn new(content: Content, to: To) -> Self {
+    pub(super) fn new(content: PacketContent, to: To) -> Self {
         let len = match &content {
-            Content::Chunk(frame, index) | Content::Retransmission(frame, index) => {
+            PacketContent::Chunk(frame, index) | PacketContent::Retransmission(frame, index) => {
                 HEADER + frame.chunk(*index).body_len()
             }
-            Content::Parity(block, _) => HEADER + block.packet_len(),
-            Content::JpegHeader(part) => HEADER + part.packet_len(),
-            Content::Datagram { bytes, .. } => bytes.len(),
+            PacketContent::Parity(block, _) => HEADER + block.packet_len(),
+            PacketContent::JpegHeader(part) => HEADER + part.packet_len(),
+            PacketContent::Datagram { bytes, .. } => bytes.len(),
         };
         Self { content, to, len }
     }
 
     /// A retransmission of a chunk to one destination.
     pub(super) fn retransmission(frame: &Arc<ChunkedFrame>, index: usize, to: usize) -> Self {
-        let content = Content::Retransmission(Arc::clone(frame), index);
+        let content = PacketContent::Retransmission(Arc::clone(frame), index);
         Self::new(content, To::One(to))
     }
 
     /// A parity shard.
     pub(super) fn parity(block: &Arc<ParityBlock>, index: usize, to: To) -> Self {
-        Self::new(Content::Parity(Arc::clone(block), index), to)
+        Self::new(PacketContent::Parity(Arc::clone(block), index), to)
     }
 
     /// The same packet for one destination.
@@ -113,58 +113,68 @@ impl QueuedPacket {
     /// The frame whose first chunk this is, sent for the first time, by its common number.
     pub(super) fn begins(&self) -> Option<FrameNumber> {
         match &self.content {
-            Content::Chunk(frame, 0) => Some(frame.original()),
-            Content::Datagram { frame, begins, .. } => begins.then_some(*frame),
-            Content::Chunk(..)
-            | Content::Retransmission(..)
-            | Content::Parity(..)
-            | Content::JpegHeader(_) => None,
+            PacketContent::Chunk(frame, 0) => Some(frame.original()),
+            PacketContent::Datagram { frame, begins, .. } => begins.then_some(*frame),
+            PacketContent::Chunk(..)
+            | PacketContent::Retransmission(..)
+            | PacketContent::Parity(..)
+            | PacketContent::JpegHeader(_) => None,
         }
     }
 
     /// Whether it is the last chunk of a frame, sent for the first time.
     pub(super) fn ends(&self) -> bool {
         match &self.content {
-            Content::Chunk(frame, index) => index + 1 == frame.count(),
-            Content::Datagram { ends, .. } => *ends,
-            Content::Retransmission(..) | Content::Parity(..) | Content::JpegHeader(_) => false,
+            PacketContent::Chunk(frame, index) => index + 1 == frame.count(),
+            PacketContent::Datagram { ends, .. } => *ends,
+            PacketContent::Retransmission(..)
+            | PacketContent::Parity(..)
+            | PacketContent::JpegHeader(_) => false,
         }
     }
 
     /// Whether it repairs loss.
     pub(super) fn is_repair(&self) -> bool {
         match &self.content {
-            Content::Retransmission(..) | Content::Parity(..) => true,
-            Content::Chunk(..) | Content::JpegHeader(_) | Content::Datagram { .. } => false,
+            PacketContent::Retransmission(..) | PacketContent::Parity(..) => true,
+            PacketContent::Chunk(..)
+            | PacketContent::JpegHeader(_)
+            | PacketContent::Datagram { .. } => false,
         }
     }
 
     /// The chunk that it carries, sent for the first time, by frame and index.
     pub(super) fn chunk(&self) -> Option<(FrameNumber, usize)> {
         match &self.content {
-            Content::Chunk(frame, index) => Some((frame.number(), *index)),
-            Content::Retransmission(..)
-            | Content::Parity(..)
-            | Content::JpegHeader(_)
-            | Content::Datagram { .. } => None,
+            PacketContent::Chunk(frame, index) => Some((frame.number(), *index)),
+            PacketContent::Retransmission(..)
+            | PacketContent::Parity(..)
+            | PacketContent::JpegHeader(_)
+            | PacketContent::Datagram { .. } => None,
         }
     }
 
     /// The frame of the chunk that it carries, by the same number.
     pub(super) fn frame(&self) -> Option<FrameNumber> {
         match &self.content {
-            Content::Chunk(frame, _) | Content::Retransmission(frame, _) => Some(frame.original()),
-            Content::Parity(..) | Content::JpegHeader(_) | Content::Datagram { .. } => None,
+            PacketContent::Chunk(frame, _) | PacketContent::Retransmission(frame, _) => {
+                Some(frame.original())
+            }
+            PacketContent::Parity(..)
+            | PacketContent::JpegHeader(_)
+            | PacketContent::Datagram { .. } => None,
         }
     }
 
     pub(super) fn encoding(&self) -> Encoding<'_> {
         let packet = match &self.content {
-            Content::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
-            Content::Retransmission(frame, index) => Packet::Retransmission(frame.chunk(*index)),
-            Content::Parity(block, index) => Packet::Parity(block.packet(*index)),
-            Content::JpegHeader(part) => Packet::Tables(part.packet()),
-            Content::Datagram { bytes, .. } => return Encoding::Datagram(bytes),
+            PacketContent::Chunk(frame, index) => Packet::Chunk(frame.chunk(*index)),
+            PacketContent::Retransmission(frame, index) => {
+                Packet::Retransmission(frame.chunk(*index))
+            }
+            PacketContent::Parity(block, index) => Packet::Parity(block.packet(*index)),
+            PacketContent::JpegHeader(part) => Packet::Tables(part.packet()),
+            PacketContent::Datagram { bytes, .. } => return Encoding::Datagram(bytes),
         };
         Encoding::Native(packet)
     }

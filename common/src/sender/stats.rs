@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::acceptor::Acceptor;
-use super::destination::Destination;
+use super::destination::DestinationState;
 use super::feedback::short_micros;
 use super::{Protocol, Rate, Sender};
 use crate::seq::PacketNumber;
@@ -101,7 +101,7 @@ impl Sender {
     /// Bytes handed out so far.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        let handed_out = self.destinations.iter().map(Destination::handed_out);
+        let handed_out = self.destinations.iter().map(DestinationState::handed_out);
         Volume {
             sent: handed_out.max().unwrap_or(0),
             jpeg: self.counts.jpeg_bytes,
@@ -114,8 +114,9 @@ impl Sender {
         let counts = &self.counts;
         let (first, last) = counts.frames_at.unwrap_or((now, now));
         let duration = last.saturating_sub(first).as_secs_f64();
-        let total = |of: fn(&Destination) -> u64| self.destinations.iter().map(of).sum::<u64>();
-        let bytes = total(Destination::bytes);
+        let total =
+            |of: fn(&DestinationState) -> u64| self.destinations.iter().map(of).sum::<u64>();
+        let bytes = total(DestinationState::bytes);
         let unsent = self.unsent.count().min(counts.sent);
         let (sent, not_sent) = (counts.sent - unsent, counts.not_sent + unsent);
         let mut statistics = Statistics {
@@ -136,8 +137,8 @@ impl Sender {
         statistics.outcomes[Outcome::Replaced] = Some(counts.replaced);
         statistics.frames.not_sent = Some(not_sent);
         statistics.frames.sent = Some(sent);
-        statistics.packets.sent = Some(total(Destination::packets));
-        let errors = total(Destination::send_errors) + counts.control_errors;
+        statistics.packets.sent = Some(total(DestinationState::packets));
+        let errors = total(DestinationState::send_errors) + counts.control_errors;
         statistics.packets.send_errors = Some(errors);
         statistics.packets.malformed = Some(counts.malformed);
         statistics.bytes.sent = Some(bytes);

@@ -14,7 +14,7 @@ use super::loss_pattern::LossPatternMeter;
 use super::missing::MissingPackets;
 use super::outcome::Outcome;
 use super::outlook::Outlook;
-use super::sequence::{Arrival, SequenceTracker};
+use super::sequence::{Insertion, SequenceTracker};
 use super::socket_drops::SocketDrops;
 use super::unsent::UnsentRanges;
 use crate::seq::FrameNumber;
@@ -80,20 +80,25 @@ impl Counters {
     }
 
     /// Counts a packet of `len` bytes. The caller must ignore its content unless
-    /// the result is [`Arrival::New`].
-    pub(crate) fn record_packet(&mut self, header: &Header, len: usize, now: Duration) -> Arrival {
+    /// the result is [`Insertion::New`].
+    pub(crate) fn record_packet(
+        &mut self,
+        header: &Header,
+        len: usize,
+        now: Duration,
+    ) -> Insertion {
         let arrival = self.record_number(header.channel, header.number);
         self.attendance.record(header, arrival, now);
         match arrival {
-            Arrival::New => {
+            Insertion::New => {
                 self.bytes += len as u64;
                 if header.channel == Channel::Media {
                     self.jitter
                         .record(SenderTime::from_micros(header.sent), now);
                 }
             }
-            Arrival::Duplicate => self.bytes += len as u64,
-            Arrival::Implausible => {}
+            Insertion::Duplicate => self.bytes += len as u64,
+            Insertion::Implausible => {}
         }
         arrival
     }

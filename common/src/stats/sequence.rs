@@ -15,7 +15,7 @@ pub(super) const WINDOW: u64 = 1 << 16;
 
 /// Classification of a packet by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+pub enum Insertion {
     /// Its number was not received before.
     New,
     /// Its number was received before, or is too far behind to tell.
@@ -78,15 +78,15 @@ impl Default for SequenceTracker {
 
 impl SequenceTracker {
     /// Counts a packet.
-    pub fn insert(&mut self, number: PacketNumber) -> Arrival {
+    pub fn insert(&mut self, number: PacketNumber) -> Insertion {
         self.insert_in(number, None)
     }
 
     /// Counts a packet. `drop_event` may explain the gap that its number reveals.
-    pub fn insert_in(&mut self, number: PacketNumber, drop_event: Option<u64>) -> Arrival {
+    pub fn insert_in(&mut self, number: PacketNumber, drop_event: Option<u64>) -> Insertion {
         let number = number.0;
         if !self.is_plausible(PacketNumber(number)) {
-            return Arrival::Implausible;
+            return Insertion::Implausible;
         }
         let (first, next) = *self.range.get_or_insert((number, number));
         self.opened.get_or_insert(number);
@@ -99,7 +99,7 @@ impl SequenceTracker {
         } else {
             if next - number > WINDOW || self.seen[bit(number)] {
                 self.duplicate += 1;
-                return Arrival::Duplicate;
+                return Insertion::Duplicate;
             }
             // https://www.rfc-editor.org/rfc/rfc4737#section-3.3
             self.reordered += 1;
@@ -108,7 +108,7 @@ impl SequenceTracker {
         self.seen.insert(bit(number));
         self.range = Some((first.min(number), next.max(number + 1)));
         self.received += 1;
-        Arrival::New
+        Insertion::New
     }
 
     /// Whether a stream can have such a number at all. Whether a leap is
@@ -317,8 +317,11 @@ mod tests {
     fn an_impossible_jump_is_not_counted() {
         let mut numbers = SequenceTracker::default();
         numbers.insert(PacketNumber(5));
-        assert_eq!(numbers.insert(PacketNumber(u64::MAX)), Arrival::Implausible);
-        assert_eq!(numbers.insert(PacketNumber(6)), Arrival::New);
+        assert_eq!(
+            numbers.insert(PacketNumber(u64::MAX)),
+            Insertion::Implausible
+        );
+        assert_eq!(numbers.insert(PacketNumber(6)), Insertion::New);
         assert_eq!((numbers.received(), numbers.next()), (2, 7));
         assert!(numbers.is_plausible(PacketNumber(MAX_NUMBER)));
         assert!(!numbers.is_plausible(PacketNumber(MAX_NUMBER + 1)));
@@ -369,8 +372,8 @@ mod tests {
         numbers.insert(PacketNumber(0));
         numbers.insert(PacketNumber(WINDOW));
         assert!(!numbers.has(PacketNumber(0)));
-        assert_eq!(numbers.insert(PacketNumber(0)), Arrival::Duplicate);
-        assert_eq!(numbers.insert(PacketNumber(1)), Arrival::New);
+        assert_eq!(numbers.insert(PacketNumber(0)), Insertion::Duplicate);
+        assert_eq!(numbers.insert(PacketNumber(1)), Insertion::New);
     }
 
     proptest! {
@@ -403,7 +406,7 @@ mod tests {
                 duplicate += u64::from(!new);
                 reordered += u64::from(new && Some(*number) < highest);
                 highest = highest.max(Some(*number));
-                let expected = if new { Arrival::New } else { Arrival::Duplicate };
+                let expected = if new { Insertion::New } else { Insertion::Duplicate };
                 prop_assert_eq!(numbers.insert(PacketNumber(*number)), expected);
             }
             prop_assert_eq!(numbers.received(), set.len() as u64);

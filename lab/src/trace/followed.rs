@@ -7,7 +7,7 @@ use std::time::Duration;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::receiver::Verdict;
 use framegram_common::seq::FrameNumber;
-use framegram_common::stats::{Arrival, SequenceTracker};
+use framegram_common::stats::{Insertion, SequenceTracker};
 use framegram_common::wire::native::{
     self, Chunk, Expected, FrameHeader, Header, Packet, WireHeader, extend_micros, micros,
 };
@@ -90,9 +90,9 @@ impl Followed {
             Ok((header, _)) => {
                 let header = self.extend(header, kept.arrival);
                 let verdict = match self.numbers[header.channel as usize].insert(header.number) {
-                    Arrival::New => Verdict::Received,
-                    Arrival::Duplicate => Verdict::Duplicate,
-                    Arrival::Implausible => Verdict::Malformed,
+                    Insertion::New => Verdict::Received,
+                    Insertion::Duplicate => Verdict::Duplicate,
+                    Insertion::Implausible => Verdict::Malformed,
                 };
                 Some(self.judged(&kept.datagram, verdict, kept.arrival))
             }

@@ -10,14 +10,14 @@ use crate::source;
 
 /// How fast frames are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Rate {
+pub enum FrameRate {
     /// Without waiting.
     Max,
     /// Frames per second.
     Fixed(f64),
 }
 
-impl Rate {
+impl FrameRate {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text == "max" {
             return Ok(Self::Max);

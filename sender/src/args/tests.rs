@@ -48,7 +48,7 @@ fn common_flags_have_the_usual_letters() {
     let options = parse("pattern a:1 -q -s 320x180 -r 25 -b 8M -n 3 -t 10").unwrap();
     assert!(options.quiet);
     assert_eq!(options.size, Some((320, 180)));
-    assert_eq!(options.fps, Some(Rate::Fixed(25.0)));
+    assert_eq!(options.fps, Some(FrameRate::Fixed(25.0)));
     assert_eq!(options.bitrate, Some(8_000_000));
     assert_eq!(options.frames, Some(3));
     assert_eq!(options.duration, Some(Duration::from_secs(10)));
@@ -175,8 +175,8 @@ fn understands_times_and_rates() {
         framegram_cli::quantities::bitrate("10G"),
         Ok(10_000_000_000)
     );
-    assert_eq!(Rate::parse("max"), Ok(Rate::Max));
-    assert_eq!(Rate::parse("29.97"), Ok(Rate::Fixed(29.97)));
+    assert_eq!(FrameRate::parse("max"), Ok(FrameRate::Max));
+    assert_eq!(FrameRate::parse("29.97"), Ok(FrameRate::Fixed(29.97)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Finds the quality and scale at which a frame fits into a number of bytes: quality first, then
 //! scale. It takes few tries, since it remembers what fitted for the next frame.
 //!
-//! [`Fit`] is the memory, [`Search`] the tries of one frame.
+//! [`Fit`] is the memory, [`QualitySearch`] the tries of one frame.
 
 use super::DEFAULT_MIN_QUALITY;
 
@@ -82,7 +82,7 @@ impl Try {
 
 /// What to do after a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum FitVerdict {
     /// Try this.
     Next(Try),
     /// The best that fitted is good enough.
@@ -93,7 +93,7 @@ pub(super) enum Verdict {
 
 /// The tries of one frame.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search {
+pub(super) struct QualitySearch {
     limit: usize,
     asked: u8,
     lowest: u8,
@@ -187,8 +187,8 @@ impl Fit {
     }
 
     /// Begins a frame.
-    pub(super) fn search(&self) -> Search {
-        Search {
+    pub(super) fn search(&self) -> QualitySearch {
+        QualitySearch {
             limit: self.limit,
             asked: self.asked,
             lowest: self.lowest,
@@ -202,7 +202,7 @@ impl Fit {
     }
 
     /// Remembers the result of a frame as the start of the next search.
-    pub(super) fn remember(&mut self, search: &Search) {
+    pub(super) fn remember(&mut self, search: &QualitySearch) {
         let Some((fitted, size)) = search.fitted else {
             return;
         };
@@ -260,7 +260,7 @@ impl Fit {
     }
 }
 
-impl Search {
+impl QualitySearch {
     /// The limit of this frame in bytes.
     pub(super) fn limit(&self) -> usize {
         self.limit
@@ -272,7 +272,7 @@ impl Search {
     }
 
     /// Records that the current try made `size` bytes. A try that fits is the best so far.
-    pub(super) fn judge(&mut self, size: usize) -> Verdict {
+    pub(super) fn judge(&mut self, size: usize) -> FitVerdict {
         self.tries += 1;
         self.tries_here += 1;
         if size <= self.limit {
@@ -283,29 +283,29 @@ impl Search {
         }
     }
 
-    fn after_fit(&mut self, size: usize) -> Verdict {
+    fn after_fit(&mut self, size: usize) -> FitVerdict {
         let quality = self.current.quality;
         let Some(too_large) = self.too_large else {
             // A first guess that fits is accepted; the next frame begins higher.
-            return Verdict::Done;
+            return FitVerdict::Done;
         };
         if percent(size, self.limit) >= FULL_ENOUGH
             || self.tries >= ENOUGH_TRIES
             || quality + 1 >= too_large
         {
-            return Verdict::Done;
+            return FitVerdict::Done;
         }
         let quality = guess(quality, size, self.limit).clamp(quality + 1, too_large - 1);
         self.next(quality)
     }
 
-    fn after_too_large(&mut self, size: usize) -> Verdict {
+    fn after_too_large(&mut self, size: usize) -> FitVerdict {
         let quality = self.current.quality;
         self.too_large = Some(quality);
         let lowest = self.lowest_quality();
         if let Some((fitted, _)) = self.fitted {
             if self.tries >= ENOUGH_TRIES || fitted.quality + 1 >= quality {
-                return Verdict::Done;
+                return FitVerdict::Done;
             }
             let quality = guess(quality, size, self.limit).clamp(fitted.quality + 1, quality - 1);
             return self.next(quality);
@@ -321,12 +321,12 @@ impl Search {
         self.shrink(size)
     }
 
-    fn shrink(&mut self, size: usize) -> Verdict {
+    fn shrink(&mut self, size: usize) -> FitVerdict {
         let Some(smaller) = SCALES
             .get(self.current.step + 1..)
             .filter(|rest| !rest.is_empty())
         else {
-            return Verdict::Hopeless;
+            return FitVerdict::Hopeless;
         };
         let here = SCALES[self.current.step] as f64;
         let room = (self.limit as f64 - OVERHEAD).max(1.0) / (size as f64 - OVERHEAD).max(1.0);
@@ -351,9 +351,9 @@ impl Search {
         }
     }
 
-    fn next(&mut self, quality: u8) -> Verdict {
+    fn next(&mut self, quality: u8) -> FitVerdict {
         self.current.quality = quality;
-        Verdict::Next(self.current)
+        FitVerdict::Next(self.current)
     }
 }
 

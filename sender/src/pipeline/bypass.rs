@@ -9,9 +9,9 @@ use framegram_common::frame::Times;
 use framegram_net::{Waker, clock};
 
 use super::ahead::{Ahead, Early};
-use super::{CapturedFrame, Counts, EncodedFrame};
+use super::{CapturedFrame, EncodedFrame, PipelineCounts};
 use crate::encode::{Encoded, FrameOrigin, PassThrough};
-use crate::queue::{FrameSlot, Ordered, Outcome, Put};
+use crate::queue::{FrameSlot, Ordered, Put, PutResult};
 use crate::source::Content;
 
 /// The way past the encoders. The source thread puts frames that are due into their place in the
@@ -20,7 +20,7 @@ pub(super) struct Bypass {
     pub(super) passing: PassThrough,
     pub(super) captured: Arc<FrameSlot<CapturedFrame>>,
     pub(super) encoded: Arc<Ordered<EncodedFrame>>,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<PipelineCounts>,
     pub(super) waker: Waker,
     pub(super) ahead: Ahead,
 }
@@ -103,7 +103,7 @@ impl Bypass {
                 content: first.content,
                 captured: due,
             };
-            if self.captured.put(frame, Put::InTurn) == Outcome::Replaced {
+            if self.captured.put(frame, Put::InTurn) == PutResult::Replaced {
                 self.counts.replaced.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -10,10 +10,10 @@ use framegram_net::clock;
 use super::ahead::Early;
 use super::bypass::Bypass;
 use super::early::EarlyEncoder;
-use super::{CapturedFrame, Counts};
-use crate::args::Rate;
+use super::{CapturedFrame, PipelineCounts};
+use crate::args::FrameRate;
 use crate::encode::Encoded;
-use crate::queue::{FrameSlot, Outcome, Put};
+use crate::queue::{FrameSlot, Put, PutResult};
 use crate::source::{Captured, Content, MediaClock, Source};
 use crate::stop::Stop;
 
@@ -25,11 +25,11 @@ pub(super) struct SourceLoop {
     pub(super) bypass: Option<Arc<Bypass>>,
     /// Encodes frames before they are due, if nobody waits for them.
     pub(super) early: Option<EarlyEncoder>,
-    pub(super) counts: Arc<Counts>,
+    pub(super) counts: Arc<PipelineCounts>,
     pub(super) stop: Stop,
     /// Whether its frames come from a pipe.
     pub(super) is_piped: bool,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<FrameRate>,
     pub(super) repeat: bool,
     pub(super) frames: u64,
 }
@@ -108,19 +108,19 @@ impl SourceLoop {
             };
             let put = if self.source.is_live() {
                 Put::Newest
-            } else if self.rate == Some(Rate::Max) {
+            } else if self.rate == Some(FrameRate::Max) {
                 // Without a pace, it waits only until the frame is taken.
                 Put::Waiting
             } else {
                 Put::InTurn
             };
             let outcome = self.captured.put(frame, put);
-            if outcome == Outcome::Closed {
+            if outcome == PutResult::Closed {
                 return Ok(());
             }
             captured += 1;
             self.counts.captured.fetch_add(1, Ordering::Relaxed);
-            if outcome == Outcome::Replaced {
+            if outcome == PutResult::Replaced {
                 self.counts.replaced.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -150,13 +150,13 @@ impl SourceLoop {
     /// The media time of a frame that may be read before it is due: one of a file. What a pipe holds
     /// decides when its frames are due.
     fn readable_ahead(&self, frame: &Captured) -> Option<Duration> {
-        let reads = !self.is_piped && !self.source.is_live() && self.rate != Some(Rate::Max);
+        let reads = !self.is_piped && !self.source.is_live() && self.rate != Some(FrameRate::Max);
         frame.media_time.filter(|_| reads)
     }
 
     /// Waits until the frame is due. Returns its capture time, or `None` if the stream ends first.
     fn when(&self, frame: &Captured, clock: &mut MediaClock) -> Option<Duration> {
-        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(Rate::Max)) {
+        if let (Some(media_time), false) = (frame.media_time, self.rate == Some(FrameRate::Max)) {
             let now = clock::now();
             let wait = clock.due(media_time, now).saturating_sub(now);
             if !wait.is_zero() && self.stop.wait(wait) {
@@ -174,9 +174,9 @@ struct FrameDropper {
 }
 
 impl FrameDropper {
-    fn new(rate: Option<Rate>, source: &dyn Source) -> Self {
+    fn new(rate: Option<FrameRate>, source: &dyn Source) -> Self {
         let interval = match rate {
-            Some(Rate::Fixed(rate)) if source.is_live() => {
+            Some(FrameRate::Fixed(rate)) if source.is_live() => {
                 Some(Duration::from_secs_f64(1.0 / rate))
             }
             _ => None,
@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn taken_of(rate: f64, source: &dyn Source, camera: f64, seconds: f64) -> usize {
-        let mut dropper = FrameDropper::new(Some(Rate::Fixed(rate)), source);
+        let mut dropper = FrameDropper::new(Some(FrameRate::Fixed(rate)), source);
         let frames = (camera * seconds) as u32;
         (0..frames)
             .filter(|&frame| {

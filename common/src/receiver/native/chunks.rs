@@ -142,7 +142,10 @@ impl NativeSession {
         }
         let mut touched = BTreeSet::from([frame]);
         while let Some(frame) = touched.first().copied() {
-            let Some(rebuilt) = self.rebuilder.rebuild(frame, &Arrived(&self.reassembly)) else {
+            let Some(rebuilt) = self
+                .rebuilder
+                .rebuild(frame, &ArrivedChunks(&self.reassembly))
+            else {
                 touched.remove(&frame);
                 continue;
             };
@@ -228,9 +231,9 @@ impl NativeSession {
 }
 
 /// The chunks that arrived, for the rebuilder.
-pub(super) struct Arrived<'a>(pub(super) &'a Reassembly);
+pub(super) struct ArrivedChunks<'a>(pub(super) &'a Reassembly);
 
-impl Chunks for Arrived<'_> {
+impl Chunks for ArrivedChunks<'_> {
     fn missing(&self, frame: FrameNumber, count: u16) -> Option<usize> {
         match self.0.get(frame) {
             None => Some(count.into()),

@@ -7,7 +7,7 @@ use super::bye::Bye;
 use super::{NativeSession, Verdict};
 use crate::reassembly::Origin;
 use crate::seq::FrameNumber;
-use crate::stats::Arrival;
+use crate::stats::Insertion;
 use crate::time::SenderTime;
 use crate::wire::native::{Channel, Chunk, Header, Packet};
 
@@ -54,9 +54,9 @@ impl NativeSession {
         let begins = self.counters.frames.first().is_none();
         self.record_outage(now);
         match self.counters.record_packet(header, len, now) {
-            Arrival::New => {}
-            Arrival::Duplicate => return Verdict::Duplicate,
-            Arrival::Implausible => return Verdict::Malformed,
+            Insertion::New => {}
+            Insertion::Duplicate => return Verdict::Duplicate,
+            Insertion::Implausible => return Verdict::Malformed,
         }
         self.handle_silence(now.saturating_sub(self.last_received()));
         self.destination = header.destination;

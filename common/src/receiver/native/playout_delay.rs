@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::NativeSession;
-use super::chunks::Arrived;
+use super::chunks::ArrivedChunks;
 use super::deadlines::{Deadline, Deadlines};
 use crate::fec::Rebuilder;
 use crate::nack::IncompleteFrame;
@@ -179,7 +179,7 @@ pub(super) fn incomplete<'a>(
     deadlines.iter().map(|(number, wait)| {
         let assembly = reassembly.get(number);
         let missing = assembly.map_or(1, Assembly::missing);
-        let short = rebuilder.short_of(number, &Arrived(reassembly));
+        let short = rebuilder.short_of(number, &ArrivedChunks(reassembly));
         IncompleteFrame {
             number,
             assembly,

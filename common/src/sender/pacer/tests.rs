@@ -2,13 +2,13 @@ use bytes::Bytes;
 
 use super::*;
 use crate::sender::Config;
-use crate::sender::packet::Content;
+use crate::sender::packet::PacketContent;
 use crate::sender::plan::Plan;
 
 const MS: Duration = Duration::from_millis(1);
 
 fn packet(frame: u64, len: usize, begins: bool, ends: bool) -> QueuedPacket {
-    let content = Content::Datagram {
+    let content = PacketContent::Datagram {
         bytes: Bytes::from(vec![0; len]),
         frame: FrameNumber(frame),
         begins,
@@ -26,18 +26,18 @@ fn frame(number: u64, count: usize) -> Vec<QueuedPacket> {
     packets.collect()
 }
 
-fn destinations(count: u16, bitrate: Option<u64>) -> Vec<Destination> {
+fn destinations(count: u16, bitrate: Option<u64>) -> Vec<DestinationState> {
     let config = Config {
         bitrate,
         ..Config::default()
     };
     let plan = Plan::new(&config, Vec::new());
     (0..count)
-        .map(|index| Destination::new(index, &plan, None, Duration::ZERO))
+        .map(|index| DestinationState::new(index, &plan, None, Duration::ZERO))
         .collect()
 }
 
-fn room(destinations: &[Destination]) -> Room<'_> {
+fn room(destinations: &[DestinationState]) -> Room<'_> {
     Room {
         destinations,
         is_shared: false,
@@ -47,7 +47,7 @@ fn room(destinations: &[Destination]) -> Room<'_> {
 /// What is sent now: destinations, and the number of packets and bytes.
 fn poll(
     pacer: &mut Pacer,
-    destinations: &mut [Destination],
+    destinations: &mut [DestinationState],
     now: Duration,
 ) -> Vec<(usize, usize, usize)> {
     let mut left = Vec::new();
@@ -65,7 +65,7 @@ fn poll(
     }
 }
 
-fn due(pacer: &Pacer, destinations: &[Destination]) -> Option<Duration> {
+fn due(pacer: &Pacer, destinations: &[DestinationState]) -> Option<Duration> {
     pacer.due(room(destinations))
 }
 
@@ -131,7 +131,7 @@ fn closed_destinations_are_skipped() {
     pacer.push_frame(frame(0, 2), Duration::ZERO, Duration::ZERO);
     let left = poll(&mut pacer, &mut to, Duration::ZERO);
     assert_eq!(left, [(0, 2, 1_400), (2, 2, 1_400)]);
-    to.iter_mut().for_each(Destination::close);
+    to.iter_mut().for_each(DestinationState::close);
     pacer.push_frame(frame(1, 2), MS, Duration::ZERO);
     assert_eq!(poll(&mut pacer, &mut to, MS), []);
     assert!(pacer.is_empty() && !pacer.is_full());
@@ -221,7 +221,7 @@ fn a_lane_has_its_own_pace_and_delays_no_other() {
 fn answers_go_first_a_little_spread_and_do_not_hold_up_others() {
     let (mut pacer, mut to) = (Pacer::default(), destinations(2, None));
     let answer = |len| {
-        let content = Content::Datagram {
+        let content = PacketContent::Datagram {
             bytes: Bytes::from(vec![0; len]),
             frame: FrameNumber(0),
             begins: false,

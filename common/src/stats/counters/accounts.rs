@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Arrival, Counters};
+use super::{Counters, Insertion};
 use crate::stats::{Account, AccountPacket, ChannelAccount};
 use crate::wire::native::{Channel, Header};
 
@@ -17,10 +17,10 @@ pub(super) struct Attendance {
 }
 
 impl Attendance {
-    pub(super) fn record(&mut self, header: &Header, arrival: Arrival, now: Duration) {
-        if arrival != Arrival::Implausible {
+    pub(super) fn record(&mut self, header: &Header, arrival: Insertion, now: Duration) {
+        if arrival != Insertion::Implausible {
             self.opened.get_or_insert((*header, now));
-            self.closed = Some((*header, arrival == Arrival::Duplicate));
+            self.closed = Some((*header, arrival == Insertion::Duplicate));
         }
     }
 }

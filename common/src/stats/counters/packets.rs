@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Arrival, Counters, SequenceTracker};
+use super::{Counters, Insertion, SequenceTracker};
 use crate::seq::PacketNumber;
 use crate::stats::loss_pattern::percentiles;
 use crate::stats::{LossPattern, Percentiles};
@@ -81,7 +81,7 @@ impl Counters {
     }
 
     /// Counts a packet number and the gap that it reveals.
-    pub(super) fn record_number(&mut self, channel: Channel, number: PacketNumber) -> Arrival {
+    pub(super) fn record_number(&mut self, channel: Channel, number: PacketNumber) -> Insertion {
         let start = self.range(channel).start;
         let numbers = &mut self.numbers[channel as usize];
         if number.0 < numbers.next() || !numbers.is_plausible(number) {

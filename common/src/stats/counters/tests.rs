@@ -25,7 +25,7 @@ impl Viewer {
                 number: PacketNumber(number),
                 sent: 0,
             };
-            assert_eq!(self.0.record_packet(&header, 1_000, now), Arrival::New);
+            assert_eq!(self.0.record_packet(&header, 1_000, now), Insertion::New);
             let frame = FrameNumber(frame);
             if !self.0.frames.open().any(|record| record.number == frame) {
                 self.0.begin_frame(frame, CHUNKS as u16, now);

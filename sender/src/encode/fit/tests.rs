@@ -8,7 +8,7 @@ fn size(full: f64, power: f64, attempt: Try) -> usize {
     (OVERHEAD + full * area * (quantisation(attempt.quality) / 2.0).powf(-power)) as usize
 }
 
-fn play(fit: &mut Fit, full: f64, power: f64) -> (Search, Option<usize>, u32) {
+fn play(fit: &mut Fit, full: f64, power: f64) -> (QualitySearch, Option<usize>, u32) {
     let mut search = fit.search();
     let mut best = None;
     for tries in 1.. {
@@ -17,7 +17,7 @@ fn play(fit: &mut Fit, full: f64, power: f64) -> (Search, Option<usize>, u32) {
         if made <= fit.limit {
             best = Some(made);
         }
-        if !matches!(verdict, Verdict::Next(_)) {
+        if !matches!(verdict, FitVerdict::Next(_)) {
             fit.remember(&search);
             return (search, best, tries);
         }
@@ -188,7 +188,7 @@ fn a_frame_begun_before_a_change_does_not_revert_it() {
     let raised = fit.start;
     assert!(raised.quality > old.current().quality);
     let made = size(100_000.0, SHRINK, old.current());
-    assert_eq!(old.judge(made), Verdict::Done);
+    assert_eq!(old.judge(made), FitVerdict::Done);
     fit.remember(&old);
     assert_eq!(fit.start, raised);
 }
