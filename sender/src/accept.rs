@@ -24,8 +24,8 @@ const MAX_NOTICES: u32 = 16;
 pub(crate) struct AcceptSocket {
     socket: Arc<Socket>,
     most: u16,
-    /// Whether viewers need the key.
-    is_sealed: bool,
+    /// What viewers type for the key, if they need one.
+    key: Option<&'static str>,
     /// The datagram that is being handled.
     received: Option<Received>,
     /// A datagram may be waiting.
@@ -35,11 +35,16 @@ pub(crate) struct AcceptSocket {
 }
 
 impl AcceptSocket {
-    /// Listens at `text` for viewers of a stream.
+    /// Listens at `text` for viewers of a stream, who type `key` if they need one.
     ///
     /// # Errors
     /// If it is not an address of this machine, or is in use.
-    pub(crate) fn open(text: &str, most: u16, datagram: usize, is_sealed: bool) -> Result<Self> {
+    pub(crate) fn open(
+        text: &str,
+        most: u16,
+        datagram: usize,
+        key: Option<&'static str>,
+    ) -> Result<Self> {
         let address = resolve(text, Some(DEFAULT_PORT))?;
         if address.ip().is_multicast() {
             bail!("{text} is a multicast group: give it as DEST, without --listen");
@@ -54,7 +59,7 @@ impl AcceptSocket {
         Ok(Self {
             socket: Arc::new(socket),
             most,
-            is_sealed,
+            key,
             received: None,
             readable: true,
             notices: 0,
@@ -85,16 +90,11 @@ impl AcceptSocket {
             1 => "Waiting for one viewer. To connect".to_owned(),
             most => format!("Waiting for up to {most} viewers. To connect"),
         };
-        invitation::lines(
-            &heading,
-            if self.is_sealed {
-                "framegram-view --key-file FILE --connect"
-            } else {
-                "framegram-view --connect"
-            },
-            local,
-            &local_addresses(),
-        )
+        let viewer = match self.key {
+            Some(key) => format!("framegram-view {key} --connect"),
+            None => "framegram-view --connect".to_owned(),
+        };
+        invitation::lines(&heading, &viewer, local, &local_addresses())
     }
 
     /// Receives the next datagram.
@@ -157,13 +157,13 @@ mod tests {
 
     #[test]
     fn invites_to_where_it_listens() {
-        let accept = AcceptSocket::open("127.0.0.1:0", 3, DEFAULT_DATAGRAM, false);
+        let accept = AcceptSocket::open("127.0.0.1:0", 3, DEFAULT_DATAGRAM, None);
         assert!(accept.is_err(), "port 0 cannot be typed");
         let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
-        assert!(AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, false).is_err());
+        assert!(AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, None).is_err());
         drop(free);
-        let accept = AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, false).unwrap();
+        let accept = AcceptSocket::open(&address, 3, DEFAULT_DATAGRAM, None).unwrap();
         assert_eq!(
             accept.invitation(),
             [
@@ -171,6 +171,6 @@ mod tests {
                 format!("  framegram-view --connect {address}"),
             ]
         );
-        assert!(AcceptSocket::open("239.1.1.1:5005", 3, DEFAULT_DATAGRAM, false).is_err());
+        assert!(AcceptSocket::open("239.1.1.1:5005", 3, DEFAULT_DATAGRAM, None).is_err());
     }
 }

@@ -104,7 +104,7 @@ fn stream(
     let number = framegram_net::random_u64();
     let listen = options.listen.as_deref().map(|text| {
         let size = options.packet_size();
-        AcceptSocket::open(text, options.max_viewers, size, seal.is_some())
+        AcceptSocket::open(text, options.max_viewers, size, options.key.invited())
             .with_context(|| format!("cannot listen at {text}"))
     });
     let accept = listen.transpose()?;

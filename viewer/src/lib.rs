@@ -145,10 +145,10 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let secret = args.key.secret(|line| console.say(line))?;
     clock::prepare_clock_id();
     let viewer = net::random_u64();
-    let how = match (srtp, &secret) {
-        (Some(_), _) => "--wire rtp --key-file FILE --sdp FILE camera",
-        (None, Some(_)) => "--key-file FILE camera",
-        (None, None) => "camera",
+    let how = match (srtp, args.key.invited()) {
+        (Some(_), _) => "--wire rtp --key-file FILE --sdp FILE camera".to_owned(),
+        (None, Some(key)) => format!("{key} camera"),
+        (None, None) => "camera".to_owned(),
     };
     let seal = match (srtp, secret) {
         (Some(key), _) => Some(Seal::srtp(key)?),
@@ -179,7 +179,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
     let listener = listener.and_then(|_| socket::listen_for_tcp(&socket, &console));
     let invitation = match connected {
         Some(to) => vec![format!("Connecting to {to}.")],
-        None => invitation::lines(socket.local_addr()?, &net::local_addresses(), how),
+        None => invitation::lines(socket.local_addr()?, &net::local_addresses(), &how),
     };
     let advice = Advice {
         buffer: args.buffer,

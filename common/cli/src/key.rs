@@ -65,6 +65,16 @@ impl KeyArgs {
         }
     }
 
+    /// What a person types at the other program to use the same secret, if there is one.
+    #[must_use]
+    pub fn invited(&self) -> Option<&'static str> {
+        self.given().map(|given| match given {
+            "--key-file" => "--key-file FILE",
+            "--passphrase-file" => "--passphrase-file FILE",
+            _ => "--passphrase",
+        })
+    }
+
     /// Asks for a passphrase, if requested. Call it before signals are handled, so that
     /// they end the prompt.
     ///
@@ -188,6 +198,7 @@ mod tests {
         fs::write(&path, "04hm asw9 nf6y zzpw qac7 cn1j 20mb\n").unwrap();
         let args = with(Some(path.clone()), None);
         assert_eq!(args.given(), Some("--key-file"));
+        assert_eq!(args.invited(), Some("--key-file FILE"));
         let told = RefCell::new(Vec::new());
         let read = || args.secret(|line| told.borrow_mut().push(line.to_owned()));
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();

@@ -28,6 +28,9 @@ const BUFFER: usize = 64 << 10;
 const MAX_LINE: u64 = 8 << 10;
 const MAX_LINES: usize = 100;
 
+/// Upper bound on empty lines before the length of a chunk. One ends the chunk before it.
+const MAX_EMPTY_LINES: usize = 16;
+
 /// The most headers before the answer's own.
 const MAX_HEADERS: usize = 8;
 
@@ -268,10 +271,14 @@ impl Read for Body {
         let Some(left) = &mut self.chunk else {
             return self.stream.read(out);
         };
+        let mut empty_lines = 0;
         while *left == 0 {
             let size = line(&mut self.stream)?;
-            // After each chunk, before the length of the next one.
-            if size.is_empty() && !self.stream.fill_buf()?.is_empty() {
+            if size.is_empty()
+                && empty_lines < MAX_EMPTY_LINES
+                && !self.stream.fill_buf()?.is_empty()
+            {
+                empty_lines += 1;
                 continue;
             }
             let digits = size.split(';').next().unwrap_or_default().trim();

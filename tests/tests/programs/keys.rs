@@ -114,6 +114,8 @@ fn a_passphrase_serves_as_well_and_a_short_one_is_refused() {
     let path = folder.path().join("phrase");
     fs::write(&path, "correct horse battery staple\n").expect("written");
     let viewer = viewer(&format!("{to} --once --passphrase-file {}", path.display()));
+    let invitation = "framegram-send --passphrase-file FILE camera";
+    assert!(viewer.said().contains(invitation));
     assert!(viewer.said().contains("type chmod 600"));
     let sender = Start::new(SENDER, &format!("{ENDLESS} {to} -n 30"))
         .environment("FRAMEGRAM_PASSPHRASE", "correct horse battery staple");

@@ -57,6 +57,16 @@ fn bodies_come_as_they_are_or_in_pieces() {
 }
 
 #[test]
+fn chunks_end_where_only_empty_lines_follow() {
+    let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
+    let few = format!("{chunked}\r\n\r\n2\r\ncd\r\n0\r\n\r\n");
+    let many = format!("{chunked}{}2\r\ncd\r\n", "\r\n".repeat(MAX_EMPTY_LINES));
+    let address = serve(vec![few, many]);
+    assert_eq!(read(&format!("http://{address}/")), "abcd");
+    assert_eq!(read(&format!("http://{address}/")), "ab");
+}
+
+#[test]
 fn follows_redirects() {
     let there = format!("{HEAD}\r\nthere");
     let address = serve(vec![
