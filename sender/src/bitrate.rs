@@ -62,7 +62,7 @@ const MAX_SAMPLES: usize = 1_024;
 
 /// What is known when a frame is sent.
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct FrameSample {
     at: Duration,
     /// How long the source took for it: the time since the one before, without that in which it
     /// was ready and waited.
@@ -77,7 +77,7 @@ pub struct BitrateControl {
     bytes_per_second: f64,
     interval: Option<Duration>,
     /// Each frame of the last second.
-    samples: VecDeque<Sample>,
+    samples: VecDeque<FrameSample>,
     /// Bytes sent per byte of JPEG, with the time of measurement, in descending order.
     costs: VecDeque<(Duration, f64)>,
     target: usize,
@@ -147,7 +147,7 @@ impl BitrateControl {
     /// Records a frame that has waited this long since it was encoded, and what was sent before it.
     pub fn observe(&mut self, volume: Volume, waited: Duration, now: Duration) {
         let before = self.samples.back().map_or(now, |before| before.at);
-        self.samples.push_back(Sample {
+        self.samples.push_back(FrameSample {
             at: now,
             took: now.saturating_sub(before).saturating_sub(waited),
             volume,

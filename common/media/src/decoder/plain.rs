@@ -14,7 +14,7 @@ const MAX_PLANES: usize = 3;
 const BLOCK: usize = 8;
 
 /// libjpeg's decompressor. It is reused for all images.
-pub(super) struct PlainDecompressor(NonNull<Handle>);
+pub(super) struct PlainDecompressor(NonNull<DecompressorHandle>);
 
 // SAFETY: one thread at a time uses the handle, through `&mut self`, and libjpeg-turbo does not tie
 // it to a thread.
@@ -32,7 +32,7 @@ impl PlainDecompressor {
     /// nothing to say. Otherwise the content of `planes` is undefined, and no other JPEG may be
     /// decoded.
     pub(super) fn decode(&mut self, jpeg: &[u8], most: usize, planes: &mut Planes) -> bool {
-        let mut header = Header::default();
+        let mut header = NativeHeader::default();
         // SAFETY: the handle is valid, and `jpeg` has the length passed with it.
         let is_plain = unsafe {
             framegram_decompress_header(self.0.as_ptr(), jpeg.as_ptr(), jpeg.len(), &mut header)
@@ -70,7 +70,7 @@ impl Drop for PlainDecompressor {
     }
 }
 
-impl Header {
+impl NativeHeader {
     fn subsampling(&self) -> Option<Subsampling> {
         match (self.components, self.across, self.down) {
             (1, 1, 1) => Some(Subsampling::Gray),
@@ -85,14 +85,14 @@ impl Header {
 
 /// The decompressor of `native/decompressor.c`.
 #[repr(C)]
-struct Handle {
+struct DecompressorHandle {
     _private: [u8; 0],
 }
 
 /// What a header says, in the layout of `native/decompressor.c`.
 #[repr(C)]
 #[derive(Default)]
-struct Header {
+struct NativeHeader {
     width: u32,
     height: u32,
     components: i32,
@@ -119,13 +119,16 @@ impl Default for NativePlanes {
 }
 
 unsafe extern "C" {
-    fn framegram_decompressor_new() -> *mut Handle;
-    fn framegram_decompressor_free(decompressor: *mut Handle);
+    fn framegram_decompressor_new() -> *mut DecompressorHandle;
+    fn framegram_decompressor_free(decompressor: *mut DecompressorHandle);
     fn framegram_decompress_header(
-        decompressor: *mut Handle,
+        decompressor: *mut DecompressorHandle,
         jpeg: *const u8,
         size: usize,
-        header: *mut Header,
+        header: *mut NativeHeader,
     ) -> i32;
-    fn framegram_decompress_planes(decompressor: *mut Handle, out: *const NativePlanes) -> i32;
+    fn framegram_decompress_planes(
+        decompressor: *mut DecompressorHandle,
+        out: *const NativePlanes,
+    ) -> i32;
 }
