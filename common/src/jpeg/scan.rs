@@ -30,6 +30,13 @@ const MAX_PADDING: usize = 16;
 /// Limit of a coefficient of 8-bit samples: 1024, plus what rounding and sharpening may add.
 const MAX_COEFFICIENT: i32 = 1_024 + 256;
 
+/// Upper bound on the scans of a JPEG that is checked. Decoders take no more either.
+const MAX_SCANS: usize = 64;
+
+/// Upper bound on the blocks of a progressive JPEG that is checked: three of each 64 samples of
+/// 220,000,000 pixels. Each takes 8 bytes of memory.
+const MAX_BLOCKS: u64 = 3 * 220_000_000 / 64;
+
 /// The result of checking the coded data of a JPEG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -122,6 +129,12 @@ impl<'a> Walk<'a> {
 
     fn all_scans(&mut self) -> Option<Coverage> {
         if self.header.process == Process::Progressive {
+            if !self.may_hold_all_blocks() {
+                return Some(Coverage {
+                    missing_rows: self.header.mcu_grid().1,
+                    is_sound: false,
+                });
+            }
             let component = |component| {
                 let (columns, rows) = self.header.blocks_of(component);
                 vec![0; columns as usize * rows as usize]
@@ -130,6 +143,7 @@ impl<'a> Walk<'a> {
         }
         let mut seen = vec![false; self.header.components.len()];
         let mut missing_rows = 0;
+        let mut scans = 0;
         let mut markers = Markers::default();
         while let Some(marker) = markers.next(self.jpeg) {
             let payload = marker.payload(self.jpeg);
@@ -139,6 +153,10 @@ impl<'a> Walk<'a> {
                 DRI => self.interval = u16::from_be_bytes(*payload.first_chunk()?).into(),
                 EOI => break,
                 SOS => {
+                    scans += 1;
+                    if scans > MAX_SCANS {
+                        return None;
+                    }
                     let scan = Scan::of(payload, &self.header)?;
                     for (component, ..) in &scan.components {
                         seen[*component] = true;
@@ -159,6 +177,17 @@ impl<'a> Walk<'a> {
             missing_rows,
             is_sound: self.is_sound && missing_rows == 0,
         })
+    }
+
+    /// Whether the first scan of DC coefficients, with a bit for each block, fits into the bytes.
+    /// The memory for the coefficients of a header that claims more is not reserved.
+    fn may_hold_all_blocks(&self) -> bool {
+        let blocks = self.header.components.iter().map(|component| {
+            let (columns, rows) = self.header.blocks_of(component);
+            u64::from(columns) * u64::from(rows)
+        });
+        let blocks: u64 = blocks.sum();
+        blocks <= MAX_BLOCKS && blocks <= 8 * self.jpeg.len() as u64
     }
 
     fn first_units(mut self) -> Option<u32> {
@@ -228,6 +257,11 @@ impl<'a> Walk<'a> {
                 let expected = number / self.interval - 1;
                 state = ScanState::default();
                 self.is_sound &= bits.restart(expected as usize % 8);
+                if bits.is_at_end() {
+                    // A header of a few bytes may claim millions of intervals.
+                    missing += total - number;
+                    break;
+                }
             }
         }
         self.tables = tables;

@@ -244,12 +244,21 @@ impl Recording {
     }
 
     /// Ends the recording, and not the stream.
-    fn fail(&mut self, error: io::Error) {
-        if let Some(error) = self.failure(error) {
-            self.console
-                .say(&format!("{error:#}; the recording ends here."));
-            self.failed = Some(error);
+    ///
+    /// # Errors
+    /// If nobody is left who sees the stream: the reader of a FIFO has gone, and there is no window.
+    fn fail(&mut self, error: io::Error) -> anyhow::Result<()> {
+        let is_unread = error.kind() == io::ErrorKind::BrokenPipe && self.patience.is_none();
+        match self.failure(error) {
+            Some(error) if is_unread => return Err(error),
+            Some(error) => {
+                self.console
+                    .say(&format!("{error:#}; the recording ends here."));
+                self.failed = Some(error);
+            }
+            None => {}
         }
+        Ok(())
     }
 
     /// What becomes of a frame behind the end: a window shows it, and without one it counts as if
@@ -278,7 +287,7 @@ impl Sink for Recording {
             }
             Err(Failure::Undecodable) => Ok(Shown::Undecodable),
             Err(Failure::Io(error)) => {
-                self.fail(error);
+                self.fail(error)?;
                 Ok(self.count(frame))
             }
         }

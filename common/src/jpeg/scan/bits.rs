@@ -156,6 +156,17 @@ impl<'a> BitReader<'a> {
         marker.is_some() && is_padding(&left_over)
     }
 
+    /// Whether there are no more bits, and no restart marker before them.
+    pub(super) fn is_at_end(&self) -> bool {
+        let has_bits = match self.bytes.get(self.at..) {
+            Some([0xff, next, ..]) => *next == 0,
+            Some([0xff] | []) | None => false,
+            Some(_) => true,
+        };
+        let next = Markers::from(self.at).next(self.bytes);
+        !has_bits && next.is_none_or(|marker| !matches!(marker.code, RST0..=RST7))
+    }
+
     /// Advances past the restart marker with this number, if there is one; fill bytes may precede
     /// it. Returns whether it is the expected one.
     pub(super) fn restart(&mut self, expected: usize) -> bool {

@@ -77,3 +77,22 @@ fn any_bytes_are_examined_without_a_panic() {
     }
     assert!(!may_be_complete(b"GIF89a"));
 }
+
+/// What a header claims costs neither time nor memory.
+#[test]
+fn a_few_bytes_that_claim_millions_of_blocks_are_examined_at_once() {
+    let mut jpeg = jpeg(Subsamp::Gray, 1, 4);
+    let header = JpegHeader::parse(&jpeg).unwrap();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]);
+    let frame = frame.unwrap();
+    jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
+    jpeg.truncate(header.len + 100);
+    let most = 65_500_u32.div_ceil(8);
+    assert_eq!(missing_rows(&jpeg), Some(most));
+    // Fill bytes that no marker follows.
+    jpeg.extend([0xff, 0xff, 0xff, 0, 0, 0]);
+    assert_eq!(missing_rows(&jpeg), Some(most));
+    jpeg[frame + 1] = 0xc2;
+    assert_eq!(missing_rows(&jpeg), Some(most));
+    assert!(!may_be_complete(&jpeg));
+}
