@@ -237,6 +237,7 @@ impl Sender {
     /// A due report, bye or answer.
     fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let destinations = self.config.destinations;
+        let is_emptying = self.is_emptying();
         let destination = match &mut self.protocol {
             Protocol::Native(_) => {
                 let due = |to: &Destination| to.control_due().is_some_and(|due| due <= now);
@@ -245,7 +246,7 @@ impl Sender {
                 self.destinations[destination].poll_control(self.stream, report, now, out);
                 destination
             }
-            Protocol::Rtp(_) if self.finishing && !self.pacer.is_empty() => return None,
+            Protocol::Rtp(_) if is_emptying => return None,
             Protocol::Rtp(rtp) => {
                 let destination = rtp.poll_control(now, destinations, out)?;
                 self.destinations[destination].spend(out.len(), now);
@@ -293,6 +294,7 @@ impl Sender {
                 let control = control.filter_map(Destination::control_due).min();
                 (control, native.closes())
             }
+            Protocol::Rtp(_) if self.is_emptying() => (None, None),
             Protocol::Rtp(rtp) => (rtp.due(), None),
             Protocol::Raw => (None, None),
         };
@@ -350,6 +352,11 @@ impl Sender {
             Protocol::Raw => true,
         };
         self.finishing && byes_sent && self.pacer.is_empty()
+    }
+
+    /// Whether packets of frames still wait at the end of the stream. The bye of RTP follows them.
+    fn is_emptying(&self) -> bool {
+        self.finishing && !self.pacer.is_empty()
     }
 
     fn room(&self) -> Room<'_> {
