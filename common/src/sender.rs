@@ -237,6 +237,7 @@ impl Sender {
     /// A due report, bye or answer.
     fn poll_control(&mut self, now: Duration, out: &mut Vec<u8>) -> Option<Transmit> {
         let destinations = self.config.destinations;
+        let is_emptying = self.is_emptying();
         let destination = match &mut self.protocol {
             Protocol::Native(_) => {
                 let due = |to: &DestinationState| to.control_due().is_some_and(|due| due <= now);
@@ -248,7 +249,7 @@ impl Sender {
                 }
                 destination
             }
-            Protocol::Rtp(_) if self.finishing && !self.pacer.is_empty() => return None,
+            Protocol::Rtp(_) if is_emptying => return None,
             Protocol::Rtp(rtp) => {
                 let destination = rtp.poll_control(now, destinations, out)?;
                 self.destinations[destination].spend(out.len(), now);
@@ -296,6 +297,7 @@ impl Sender {
                 let control = control.filter_map(DestinationState::control_due).min();
                 (control, native.closes())
             }
+            Protocol::Rtp(_) if self.is_emptying() => (None, None),
             Protocol::Rtp(rtp) => (rtp.due(), None),
             Protocol::Raw => (None, None),
         };
@@ -353,6 +355,11 @@ impl Sender {
             Protocol::Raw => true,
         };
         self.finishing && byes_sent && self.pacer.is_empty()
+    }
+
+    /// Whether packets of frames still wait at the end of the stream. The bye of RTP follows them.
+    fn is_emptying(&self) -> bool {
+        self.finishing && !self.pacer.is_empty()
     }
 
     fn room(&self) -> Room<'_> {

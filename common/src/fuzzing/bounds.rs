@@ -13,6 +13,10 @@ pub(super) const MAX_TURNS: usize = 5_000;
 /// than the operations themselves.
 pub(super) const STATISTICS_EVERY: usize = 16;
 
+/// The limit of senders that have one, in bits per second: little more than the control reserve, so
+/// that frames wait.
+pub(super) const BITRATE: u64 = 12_000;
+
 pub(super) const START: Duration = Duration::from_secs(100);
 pub(super) const STREAM: u64 = 7;
 pub(super) const VIEWER: u64 = 9;

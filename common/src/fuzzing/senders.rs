@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::arrivals::arrival_report;
-use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, STREAM, VIEWER};
+use super::bounds::{BITRATE, MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, STREAM, VIEWER};
 use super::input::Input;
 use super::packets::SLICED;
 use crate::fec::Fec;
-use crate::sender::{self, Sender};
+use crate::sender::{self, Output, Sender};
 use crate::seq::{FrameNumber, FrameSeq, PacketNumber};
 use crate::wire::native::{
     FrameNack, Header, MAX_GAPS, MAX_NACK_FRAMES, Nack, Packet, ReceiverReport,
@@ -27,7 +27,7 @@ pub(super) fn sender(bytes: &[u8]) {
         Fec::Fixed(1.0),
         Fec::Fixed(1e9),
     ];
-    let config = sender::Config {
+    let mut config = sender::Config {
         datagram: input.u16().into(),
         destinations: input.below(3),
         interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
@@ -40,10 +40,12 @@ pub(super) fn sender(bytes: &[u8]) {
             },
         },
         fec: fecs[input.below(fecs.len())],
-        retransmit: input.u8() & 1 == 0,
-        first_frame: FrameNumber(input.number() % (1 << 40)),
         ..sender::Config::default()
     };
+    let choice = input.u8();
+    config.retransmit = choice & 1 == 0;
+    config.bitrate = (choice & 32 != 0).then_some(BITRATE);
+    config.first_frame = FrameNumber(input.number() % (1 << 40));
     let mut machine = Sender::new(config, STREAM, START);
     let (mut now, mut number, mut out) = (START, 0, Vec::new());
     for at in 1..=MAX_OPERATIONS {
@@ -86,25 +88,37 @@ pub(super) fn sender(bytes: &[u8]) {
                 machine.handle_datagram(input.below(3), &datagram, now);
             }
         }
-        for turn in 0.. {
-            assert!(turn < MAX_TURNS, "does not come to rest");
-            let sender::Output::Transmit(transmit) = machine.poll_output(now, &mut out) else {
-                break;
-            };
-            assert!(transmit.segment > 0 && !out.is_empty());
-            for datagram in out.chunks(transmit.segment) {
-                assert!(Packet::decode(datagram).is_ok());
-            }
-        }
-        assert!(
-            machine.poll_timeout().is_none_or(|at| at > now),
-            "does not rest"
-        );
+        take_output(&mut machine, now, &mut out, |datagram| {
+            assert!(Packet::decode(datagram).is_ok());
+        });
         if at.is_multiple_of(STATISTICS_EVERY) {
             let _ = machine.statistics(now);
         }
     }
     let _ = machine.statistics(now);
+}
+
+/// Takes all output, until nothing is due `now`.
+pub(super) fn take_output(
+    sender: &mut Sender,
+    now: Duration,
+    out: &mut Vec<u8>,
+    check: impl Fn(&[u8]),
+) {
+    for turn in 0.. {
+        assert!(turn < MAX_TURNS, "does not come to rest");
+        match sender.poll_output(now, out) {
+            Output::Transmit(transmit) => {
+                assert!(transmit.segment > 0 && !out.is_empty());
+                out.chunks(transmit.segment).for_each(&check);
+            }
+            Output::Event(_) | Output::Answer(_) => {}
+            Output::Timeout(at) => {
+                assert!(at.is_none_or(|at| at > now), "does not rest");
+                return;
+            }
+        }
+    }
 }
 
 fn feedback(input: &mut Input<'_>) -> Packet<'static> {

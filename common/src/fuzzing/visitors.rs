@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::bounds::{MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, STREAM, address};
+use super::bounds::{BITRATE, MAX_OPERATIONS, MAX_TURNS, START, STATISTICS_EVERY, STREAM, address};
 use super::input::Input;
 use super::packets::SLICED;
+use super::senders::take_output;
 use crate::fec::Fec;
 use crate::sender::{self, AcceptorConfig, Event, Output, Sender};
 use crate::seq::PacketNumber;
@@ -121,13 +122,18 @@ fn viewers_packet(input: &mut Input<'_>, cookie: u64) -> Vec<u8> {
 pub(super) fn plain_sender(bytes: &[u8]) {
     let mut input = Input(bytes);
     let formats = [Format::Rtp, Format::Raw];
+    let (format, datagram) = (formats[input.below(2)], input.u16().into());
+    let destinations = input.below(3);
+    let interval = (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number()));
+    let choice = input.u8();
     let mut sender = Sender::new(
         sender::Config {
-            format: formats[input.below(2)],
-            datagram: input.u16().into(),
-            destinations: input.below(3),
-            interval: (input.u8() & 1 == 0).then(|| Duration::from_micros(input.number())),
-            rtcp_mux: input.u8() & 1 == 0,
+            format,
+            datagram,
+            destinations,
+            interval,
+            rtcp_mux: choice & 1 == 0,
+            bitrate: (choice & 2 != 0).then_some(BITRATE),
             wall_offset: Duration::from_millis(input.number()),
             ..sender::Config::default()
         },
@@ -158,15 +164,9 @@ pub(super) fn plain_sender(bytes: &[u8]) {
                 sender.handle_datagram(input.below(3), input.bytes(len), now);
             }
         }
-        for turn in 0.. {
-            assert!(turn < MAX_TURNS, "does not come to rest");
-            let Output::Transmit(transmit) = sender.poll_output(now, &mut out) else {
-                break;
-            };
-            assert!(transmit.segment > 0 && !out.is_empty());
-            let longest = out.chunks(transmit.segment).map(<[u8]>::len).max();
-            assert!(longest.is_some_and(|len| len <= crate::wire::MAX_DATAGRAM));
-        }
+        take_output(&mut sender, now, &mut out, |datagram| {
+            assert!(datagram.len() <= crate::wire::MAX_DATAGRAM);
+        });
         if at.is_multiple_of(STATISTICS_EVERY) {
             let _ = sender.statistics(now);
         }

@@ -228,3 +228,33 @@ fn no_second_holds_more_than_the_bitrate() {
         sender.statistics(now).bytes.sent.unwrap() / 2
     );
 }
+
+#[test]
+fn the_bye_of_rtp_waits_for_what_the_bitrate_holds_back_without_being_due() {
+    let mut config = config(Format::Rtp);
+    config.bitrate = Some(80_000);
+    let mut sender = Sender::new(config, 1, Duration::ZERO);
+    let frame = jpeg(1, 90, Subsamp::Sub2x2);
+    sender
+        .handle_frame(frame, Duration::ZERO, None, Duration::ZERO)
+        .unwrap();
+    sender.finish(Duration::ZERO);
+    let (mut now, mut out, mut sent) = (Duration::ZERO, Vec::new(), Vec::new());
+    while !sender.is_finished() {
+        let next = loop {
+            match sender.poll_output(now, &mut out) {
+                Output::Transmit(transmit) => sent.push(transmit),
+                Output::Event(_) | Output::Answer(_) => {}
+                Output::Timeout(next) => break next,
+            }
+        };
+        assert!(next.is_none_or(|next| next > now), "{next:?} at {now:?}");
+        now = next.unwrap_or(now);
+    }
+    assert!(now > Duration::from_secs(1), "the frame had to wait");
+    // RTCP has destinations of its own.
+    let byes = sent.iter().position(|transmit| transmit.destination >= 2);
+    let byes = sent.split_off(byes.unwrap());
+    assert!(byes.iter().all(|bye| bye.destination >= 2));
+    assert_eq!(byes.len(), 6, "three to each destination");
+}
