@@ -139,10 +139,11 @@ pub struct Outcomes([Option<u64>; OUTCOMES.len()]);
 
 impl Outcomes {
     /// Adds the counts of another stream. A sum is unknown if one of its parts
-    /// is.
+    /// is, and if a sender reports counts whose sum no integer holds.
     pub fn add(&mut self, before: &Self) {
         for (own, before) in self.0.iter_mut().zip(before.0) {
-            *own = own.zip(before).map(|(own, before)| own + before);
+            let parts = own.zip(before);
+            *own = parts.and_then(|(own, before)| own.checked_add(before));
         }
     }
 }
