@@ -71,7 +71,7 @@ impl Vetter {
     }
 }
 
-/// In a stream that has been steady for so many frames, one in how many is read.
+/// One in how many frames is read, in a stream that has been steady for `steady` of them.
 fn sample(steady: u32) -> u32 {
     let sample = (steady / LATER).clamp(SAMPLE, LATE_SAMPLE);
     sample.next_power_of_two()

@@ -8,6 +8,7 @@
 //! Source: ITU-T T.81, <https://www.w3.org/Graphics/JPEG/itu-t81.pdf>, annexes C, F and G.
 
 mod bits;
+mod bounds;
 mod counts;
 mod part;
 mod progressive;
@@ -16,6 +17,8 @@ mod tables;
 mod writer;
 
 use self::bits::BitReader;
+pub use self::bounds::MAX_SCANS;
+use self::bounds::may_hold_all_blocks;
 pub use self::counts::SymbolCounts;
 use self::part::Scan;
 use self::progressive::Spectrum;
@@ -29,13 +32,6 @@ const MAX_PADDING: usize = 16;
 
 /// Limit of a coefficient of 8-bit samples: 1024, plus what rounding and sharpening may add.
 const MAX_COEFFICIENT: i32 = 1_024 + 256;
-
-/// Upper bound on the scans of a JPEG that is checked. Decoders take no more either.
-const MAX_SCANS: usize = 64;
-
-/// Upper bound on the blocks of a progressive JPEG that is checked: three of each 64 samples of
-/// 220,000,000 pixels. Each takes 8 bytes of memory.
-const MAX_BLOCKS: u64 = 3 * 220_000_000 / 64;
 
 /// The result of checking the coded data of a JPEG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,7 +125,7 @@ impl<'a> Walk<'a> {
 
     fn all_scans(&mut self) -> Option<Coverage> {
         if self.header.process == Process::Progressive {
-            if !self.may_hold_all_blocks() {
+            if !may_hold_all_blocks(&self.header, self.jpeg.len()) {
                 return Some(Coverage {
                     missing_rows: self.header.mcu_grid().1,
                     is_sound: false,
@@ -177,17 +173,6 @@ impl<'a> Walk<'a> {
             missing_rows,
             is_sound: self.is_sound && missing_rows == 0,
         })
-    }
-
-    /// Whether the first scan of DC coefficients, with a bit for each block, fits into the bytes.
-    /// The memory for the coefficients of a header that claims more is not reserved.
-    fn may_hold_all_blocks(&self) -> bool {
-        let blocks = self.header.components.iter().map(|component| {
-            let (columns, rows) = self.header.blocks_of(component);
-            u64::from(columns) * u64::from(rows)
-        });
-        let blocks: u64 = blocks.sum();
-        blocks <= MAX_BLOCKS && blocks <= 8 * self.jpeg.len() as u64
     }
 
     fn first_units(mut self) -> Option<u32> {
