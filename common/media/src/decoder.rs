@@ -22,7 +22,7 @@ use crate::error::{CodecError, Undecodable};
 use crate::helper::HalfWork;
 use crate::image::Image;
 use crate::libjpeg::{Decompressor, ImageHeader, Remark, plane_sizes};
-use crate::limits::{MAX_PIXELS, MAX_SCANNED_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
+use crate::limits::{MAX_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size, most_scans};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
 use crate::vet::{Vetter, check_coverage};
@@ -319,7 +319,7 @@ impl Decoder {
                 header.width, header.height, self.most
             )));
         }
-        let most = MAX_SCANS.min(MAX_SCANNED_PIXELS / (header.width * header.height));
+        let most = most_scans(header.width, header.height);
         let scans = jpeg::scan_count(jpeg);
         if scans > most {
             return Err(Undecodable(format!(

@@ -1,6 +1,6 @@
 //! Upper bounds on the size of images. They bound the work that a header of a few bytes can cause.
 
-pub use framegram_common::jpeg::scan::MAX_SCANS;
+pub use framegram_common::jpeg::scan::{MAX_SCANS, most_scans};
 use thiserror::Error;
 
 /// Largest width and height of an image that is sent, in pixels: twice that of 8K, and below the
@@ -14,11 +14,6 @@ pub const MAX_PIXELS: usize = 40_000_000;
 /// Most pixels of a still that is scaled down before it is sent: enough for a phone of 200
 /// megapixels.
 pub const MAX_STILL_PIXELS: usize = 220_000_000;
-
-/// Most pixels in all scans of a JPEG together: a scan of a few bytes costs as much as the image
-/// has pixels. The largest image may have 16 scans, more than any encoder makes. Images up to 4K
-/// may have [`MAX_SCANS`].
-pub const MAX_SCANNED_PIXELS: usize = 16 * MAX_PIXELS;
 
 /// The size of an image that is not sent.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

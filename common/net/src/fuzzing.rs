@@ -1,13 +1,15 @@
 //! Fuzz targets: names on the local network, which anyone can query and announce,
-//! and the packets of a connection. Tests run them over the stored corpus and its
+//! the packets of a connection, and answers over HTTP. Tests run them over the stored corpus and its
 //! mutations; `common/fuzz` runs them with libFuzzer.
 
 mod framing;
+mod http;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 pub use framing::framing;
+pub use http::http;
 
 use crate::mdns::{MAX_SENDERS, Responder, Search, is_name};
 
@@ -49,7 +51,7 @@ pub fn names(mut bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{framing, names};
+    use super::{framing, http, names};
 
     /// The corpus, relative to this crate's folder.
     const CORPUS: &str = "../fuzz/corpus";
@@ -64,5 +66,10 @@ mod tests {
     #[test]
     fn framing_over_the_corpus() {
         try_all("framing", framing);
+    }
+
+    #[test]
+    fn http_over_the_corpus() {
+        try_all("http", http);
     }
 }

@@ -1,7 +1,7 @@
 //! Network and clocks of a Linux machine, for programs that send and receive
 //! datagrams: UDP [sockets](Socket) with the kernel's receive times and drop
 //! counters, batches, and a [wait](wait()) for several sockets; packets over TCP
-//! [connections](Connection); addresses, interfaces and names; the [`clock`];
+//! [connections](Connection); [`http`] of cameras; addresses, interfaces and names; the [`clock`];
 //! random numbers; [`mdns`].
 //!
 //! Knows nothing about packets or frames.
@@ -10,6 +10,7 @@ mod address;
 pub mod clock;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod http;
 mod interface;
 mod lookup;
 pub mod mdns;

@@ -17,8 +17,8 @@ mod tables;
 mod writer;
 
 use self::bits::BitReader;
-pub use self::bounds::MAX_SCANS;
 use self::bounds::may_hold_all_blocks;
+pub use self::bounds::{MAX_SCANS, most_scans};
 pub use self::counts::SymbolCounts;
 use self::part::Scan;
 use self::progressive::Spectrum;
@@ -137,6 +137,7 @@ impl<'a> Walk<'a> {
             };
             self.coefficients = self.header.components.iter().map(component).collect();
         }
+        let most = most_scans(self.header.width.into(), self.header.height.into());
         let mut seen = vec![false; self.header.components.len()];
         let mut missing_rows = 0;
         let mut scans = 0;
@@ -150,7 +151,7 @@ impl<'a> Walk<'a> {
                 EOI => break,
                 SOS => {
                     scans += 1;
-                    if scans > MAX_SCANS {
+                    if scans > most {
                         return None;
                     }
                     let scan = Scan::of(payload, &self.header)?;

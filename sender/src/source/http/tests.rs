@@ -26,7 +26,10 @@ fn serve(answers: Vec<String>) -> String {
         for answer in answers {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = BufReader::new(stream.try_clone().unwrap());
-            while !line(&mut request).unwrap().is_empty() {}
+            let mut line = String::new();
+            while request.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
             stream.write_all(answer.as_bytes()).unwrap();
         }
     });
@@ -54,16 +57,6 @@ fn bodies_come_as_they_are_or_in_pieces() {
     for _ in 0..2 {
         assert_eq!(read(&format!("http://{address}/stream")), "some bytes");
     }
-}
-
-#[test]
-fn chunks_end_where_only_empty_lines_follow() {
-    let chunked = format!("{HEAD}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n");
-    let few = format!("{chunked}\r\n\r\n2\r\ncd\r\n0\r\n\r\n");
-    let many = format!("{chunked}{}2\r\ncd\r\n", "\r\n".repeat(MAX_EMPTY_LINES));
-    let address = serve(vec![few, many]);
-    assert_eq!(read(&format!("http://{address}/")), "abcd");
-    assert_eq!(read(&format!("http://{address}/")), "ab");
 }
 
 #[test]
@@ -95,23 +88,6 @@ fn says_what_a_server_answers_and_no_password() {
         get("rtsp://camera/", &Stop::new()),
         Ok(HttpAnswer::Other)
     ));
-}
-
-#[test]
-fn a_password_goes_along_within_a_place_and_not_to_another() {
-    let place = HttpUrl::of("HTTP://me:secret@camera:81/a/b").unwrap();
-    for (location, url) in [
-        ("c", "http://me:secret@camera:81/a/c"),
-        ("/c?d", "http://me:secret@camera:81/c?d"),
-        ("//camera:81/c", "http://me:secret@camera:81/c"),
-        ("http://camera:81/c", "http://me:secret@camera:81/c"),
-        ("http://you@camera:81/c", "http://you@camera:81/c"),
-        ("//other/c", "http://other/c"),
-        ("http://camera:82/c", "http://camera:82/c"),
-        ("https://camera:81/c", "https://camera:81/c"),
-    ] {
-        assert_eq!(place.follow(location), url);
-    }
 }
 
 #[test]
