@@ -1,6 +1,6 @@
 # The commands people type. Each installs first what it needs and is missing.
 
-.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench bench-peers soak flood fuzz fuzz-long mutants sbom look docs test-camera
+.PHONY: help demo test test-unit test-programs test-hosts test-peers test-long test-uptime lint bench bench-peers soak flood fuzz fuzz-long mutants sbom package look docs test-camera
 
 help:
 	@echo 'make demo         a video through UDP datagrams into a window'
@@ -20,6 +20,7 @@ help:
 	@echo 'make fuzz-long    100 million runs of all fuzz targets, a million of each at least (hours)'
 	@echo 'make mutants      changes to the core that no test notices (cargo-mutants; hours)'
 	@echo 'make sbom         a bill of materials of each program (CycloneDX) into target/sbom'
+	@echo 'make package      a Debian package of the programs, with man pages and the bills of materials'
 	@echo 'make look         a report as a page: its numbers compared in a browser, and pictures of it'
 	@echo 'make docs         docs/cli.md and docs/report.md from the programs; man pages and shell completions into target/docs'
 	@echo 'make test-camera  a camera device, raw and MJPEG (slow)'
@@ -96,6 +97,10 @@ mutants:
 sbom:
 	@scripts/install lint
 	@scripts/sbom
+
+package:
+	@scripts/install build package
+	@scripts/package
 
 look:
 	@scripts/install build test look

@@ -12,7 +12,7 @@ use framegram_common::wire::native::{
     SenderReport, WireHeader,
 };
 
-use crate::{Refusal, SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
+use crate::{SEED, Secret, SenderSeal, Suite, ViewerSeal, key_text};
 
 /// Most operations of one run.
 const MAX_OPERATIONS: usize = 200;
@@ -277,7 +277,7 @@ mod tests {
                 &mut again,
                 scene.now
             ),
-            Err(Refusal::Early)
+            Err(crate::Refusal::Early)
         );
     }
 }
