@@ -63,7 +63,6 @@ enum LimitNotation {
 impl Condition {
     /// Describes the failure if the condition holds, or if the figure is unknown
     /// at the end.
-    #[must_use]
     pub fn check(&self, statistics: &Statistics) -> Option<String> {
         let Some(value) = self.figure.value(statistics, self.share) else {
             return Some(format!("{} is unknown", self.text));

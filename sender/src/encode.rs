@@ -57,7 +57,6 @@ pub struct Settings {
 
 impl Settings {
     /// Whether a source's own JPEGs may be sent unchanged.
-    #[must_use]
     pub fn pass_through(&self) -> bool {
         self.quality.is_none()
     }
@@ -193,7 +192,6 @@ impl Encoder {
     }
 
     /// The limiter of these encoders.
-    #[must_use]
     pub fn limiter(&self) -> Limiter {
         Limiter {
             fit: Arc::clone(&self.fit),
@@ -202,13 +200,11 @@ impl Encoder {
     }
 
     /// Passes JPEGs through where these encoders would.
-    #[must_use]
     pub fn pass_through(&self) -> PassThrough {
         PassThrough::new(self.settings, Arc::clone(&self.fit))
     }
 
     /// The restart interval of these encoders, if they make slices.
-    #[must_use]
     pub fn restart(&self) -> Option<&Arc<Mutex<Restart>>> {
         self.restart.as_ref()
     }

@@ -51,7 +51,6 @@ pub enum PutResult {
 
 impl<T> FrameSlot<T> {
     /// An empty, open slot.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             state: Mutex::new(Waiting {
@@ -193,7 +192,6 @@ struct Items<T> {
 
 impl<T> Ordered<T> {
     /// For this many threads.
-    #[must_use]
     pub fn new(makers: usize) -> Self {
         Self {
             state: Mutex::new(Items {

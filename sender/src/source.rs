@@ -136,7 +136,6 @@ pub type OpenSource = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
 
 /// Whether a source needs OpenCV: a camera, under any name.
-#[must_use]
 pub fn needs_opencv(spec: &Spec) -> bool {
     match spec {
         Spec::Camera(_) | Spec::CameraNamed(_) => true,

@@ -223,7 +223,6 @@ pub enum Command {
 
 impl Args {
     /// The playout delay.
-    #[must_use]
     pub fn playout_delay(&self) -> Duration {
         self.latency
             .unwrap_or(receiver::Config::default().playout_delay)

@@ -61,7 +61,6 @@ impl State {
 
 impl FrameQueue {
     /// An empty queue.
-    #[must_use]
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,

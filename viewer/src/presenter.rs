@@ -54,7 +54,6 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
 
 impl<D: Sink + ?Sized> Presenter<D> {
     /// Frames come from the network thread, and their outcomes go back to it.
-    #[must_use]
     pub fn new(
         display: Option<Box<D>>,
         recording: Option<Recordings>,
@@ -180,7 +179,6 @@ impl<D: Sink + ?Sized> Presenter<D> {
     }
 
     /// The last frame shown in the first tile, as received.
-    #[must_use]
     pub fn last(&self) -> Option<&Bytes> {
         self.last.first()?.as_ref()
     }

@@ -61,7 +61,6 @@ pub struct TileNews {
 
 impl News {
     /// Whether any stream has been followed.
-    #[must_use]
     pub fn followed(&self) -> bool {
         self.tiles.iter().any(|tile| tile.last_received.is_some())
     }
@@ -130,7 +129,6 @@ impl Shared {
     }
 
     /// The current news.
-    #[must_use]
     pub fn news(&self) -> News {
         lock(&self.news).clone()
     }
@@ -147,7 +145,6 @@ impl Shared {
     }
 
     /// Whether the network thread has put its last frame.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }

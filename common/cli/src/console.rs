@@ -65,7 +65,6 @@ struct ConsoleState {
 
 impl Console {
     /// Writes to standard error, or nothing if `quiet`.
-    #[must_use]
     pub fn new(quiet: bool) -> Self {
         let error = io::stderr();
         let terminal = error.is_terminal();
@@ -103,13 +102,11 @@ impl Console {
     }
 
     /// Whether the line of progress is redrawn.
-    #[must_use]
     pub fn is_redrawn(&self) -> bool {
         self.terminal && !self.quiet
     }
 
     /// How often progress should be reported.
-    #[must_use]
     pub fn progress_interval(&self) -> Duration {
         if self.terminal { REDRAWN } else { WRITTEN }
     }

@@ -102,7 +102,6 @@ impl OutputFile {
     }
 
     /// For content that nobody but the file's owner may read.
-    #[must_use]
     pub fn private(self) -> Self {
         Self {
             is_private: true,
@@ -155,7 +154,6 @@ impl OutputFile {
     }
 
     /// For content that grows. Calls `tell` if an older file is moved aside.
-    #[must_use]
     pub fn grow(self, tell: impl Fn(&str) + Send + 'static) -> Growing {
         Growing {
             path: self.path,
@@ -167,7 +165,6 @@ impl OutputFile {
     }
 
     /// The pipe or device, if the target is not a file.
-    #[must_use]
     pub fn pipe(&self) -> Option<&Arc<Pipe>> {
         match &self.place {
             PathTarget::Direct(pipe) => Some(pipe),
@@ -176,7 +173,6 @@ impl OutputFile {
     }
 
     /// The path as typed.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -272,7 +268,6 @@ impl Drop for Draft {
 impl Growing {
     /// Makes writing fail if a pipe has no room, instead of waiting for its
     /// reader. For threads that must not block.
-    #[must_use]
     pub fn without_waiting(self) -> Self {
         Self {
             patience: Some(Duration::ZERO),
@@ -281,7 +276,6 @@ impl Growing {
     }
 
     /// The path as typed.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -188,7 +188,6 @@ impl Pipe {
 
     /// A buffer for the next item: an earlier one, with its content, if there is
     /// any. New memory for each frame costs as much as copying the frame.
-    #[must_use]
     pub fn buffer(&self) -> Vec<u8> {
         std::mem::take(&mut self.queue.lock().spare)
     }
@@ -303,7 +302,6 @@ pub struct PipeWriter {
 
 impl PipeWriter {
     /// Writes to `pipe`.
-    #[must_use]
     pub fn new(pipe: &Arc<Pipe>, patience: Option<Duration>) -> Self {
         Self {
             pipe: Arc::clone(pipe),

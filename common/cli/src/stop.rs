@@ -27,7 +27,6 @@ struct StopState {
 
 impl Stop {
     /// Creates a request that is not made yet.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,14 +55,12 @@ impl Stop {
     }
 
     /// Whether the request was made.
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.lock().stopped
     }
 
     /// Waits for `time`, at most a day, or until the request is made. Returns
     /// whether it was made.
-    #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
         let until = Instant::now() + time.min(A_DAY);
         let mut state = self.lock();

@@ -40,13 +40,11 @@ pub struct Thread<T> {
 
 impl Threads {
     /// A run whose panics trigger `stop`.
-    #[must_use]
     pub fn new(stop: &Stop) -> Self {
         Self::within(Sandbox::off(), stop)
     }
 
     /// A run in a sandbox whose panics trigger `stop`.
-    #[must_use]
     pub fn within(sandbox: Sandbox, stop: &Stop) -> Self {
         Self {
             stop: stop.clone(),
@@ -56,13 +54,11 @@ impl Threads {
     }
 
     /// The sandbox that the run is in.
-    #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
     /// The request to stop, which a panic triggers.
-    #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -150,7 +146,6 @@ impl<T> Thread<T> {
     }
 
     /// Whether the thread has ended.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }

@@ -38,7 +38,6 @@ pub struct Plane {
 
 impl Planes {
     /// Whether `other` has the same size and subsampling.
-    #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         let kind = |planes: &Self| (planes.width, planes.height, planes.subsampling);
         kind(self) == kind(other)
@@ -99,7 +98,6 @@ impl Planes {
     }
 
     /// The samples of all planes, if there is no padding between them.
-    #[must_use]
     pub fn packed(&self) -> Option<&[u8]> {
         let size = (self.width, self.height);
         let is_packed = self.subsampling.padded(size) == size

@@ -17,7 +17,6 @@ pub struct Pool<T> {
 
 impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
     /// An empty pool.
-    #[must_use]
     pub fn new() -> Self {
         let (give, take) = bounded(MOST_IDLE);
         Self { give, take }
@@ -30,7 +29,6 @@ impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
     }
 
     /// Shares `buffer` without a copy until its last holder drops it.
-    #[must_use]
     pub fn lend(&self, buffer: T) -> Bytes {
         Bytes::from_owner(Lent {
             buffer: Some(buffer),
@@ -47,7 +45,6 @@ impl<T: AsRef<[u8]> + Send + 'static> Default for Pool<T> {
 
 impl Pool<Vec<u8>> {
     /// Takes a buffer of exactly `len` bytes with undefined content.
-    #[must_use]
     pub fn take_sized(&self, len: usize) -> Vec<u8> {
         let mut buffer = self.take().unwrap_or_default();
         buffer.resize(len, 0);

@@ -19,7 +19,6 @@ pub struct Scaler {
 
 impl Scaler {
     /// A scaler that has scaled nothing.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             resizer: Resizer::new(),

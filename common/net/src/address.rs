@@ -63,7 +63,6 @@ pub(crate) fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)
 
 /// Whether datagrams to this address reach all machines of a network of this
 /// machine.
-#[must_use]
 pub fn is_broadcast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_broadcast() || is_routed_as_broadcast(v4),
@@ -93,7 +92,6 @@ const ANY_PORT: u16 = 9;
 
 /// Addresses by which other machines may reach this one: those of all interfaces
 /// that are up, except loopback and link-local ones, IPv4 first.
-#[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
     let Ok(all) = getifaddrs() else {
         return Vec::new();

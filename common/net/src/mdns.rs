@@ -48,7 +48,6 @@ const SERVICES: [&str; 4] = ["_services", "_dns-sd", "_udp", "local"];
 /// and type it in place of an address. A terminal, a table or a page must only
 /// display it: it has no control characters (such as tabs and line ends), no
 /// characters that change the direction of text, and no invisible ones.
-#[must_use]
 pub fn is_name(text: &str) -> bool {
     let hides = |letter| {
         matches!(letter,

@@ -105,19 +105,16 @@ impl Window {
     }
 
     /// Width and height in pixels of the screen.
-    #[must_use]
     pub fn size(&self) -> (usize, usize) {
         pair(self.on_screen.size)
     }
 
     /// Screen pixels per unscaled pixel on this desktop.
-    #[must_use]
     pub fn scale(&self) -> f64 {
         self.inner().scale_factor()
     }
 
     /// Width and height of the screen in pixels.
-    #[must_use]
     pub fn screen(&self) -> Option<(usize, usize)> {
         Some(pair(self.monitor()?.0))
     }
@@ -165,7 +162,6 @@ impl Window {
     }
 
     /// Whether neither the user nor the desktop has changed the window's size.
-    #[must_use]
     pub fn is_as_opened(&self) -> bool {
         let now = self.on_screen.size.to_logical(self.scale());
         self.on_screen.opened_at == now && self.inner().fullscreen().is_none()

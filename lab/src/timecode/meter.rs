@@ -52,7 +52,6 @@ impl TimecodeMeter {
     }
 
     /// The figures so far.
-    #[must_use]
     pub fn figures(&self) -> TimecodeCounts {
         self.tally.figures()
     }

@@ -24,7 +24,6 @@ impl PassThrough {
     }
 
     /// The frame as it is sent, if it is a JPEG that an encoder would pass through now.
-    #[must_use]
     pub fn pass(&self, content: &Content) -> Option<Encoded> {
         let Content::Jpeg(jpeg) = content else {
             return None;
@@ -35,7 +34,6 @@ impl PassThrough {
     }
 
     /// Whether a JPEG of this many bytes is short enough now.
-    #[must_use]
     pub fn fits(&self, len: usize) -> bool {
         lock(&self.fit).surely_passes(len)
     }

@@ -28,7 +28,6 @@ pub enum Wire {
 
 impl Wire {
     /// The selected format; `None` for any.
-    #[must_use]
     pub fn format(self) -> Option<wire::Format> {
         match self {
             Self::Auto => None,

@@ -91,13 +91,11 @@ impl ReportFiles {
     }
 
     /// Whether a report goes to standard output.
-    #[must_use]
     pub fn are_piped(&self) -> bool {
         self.piped.is_some()
     }
 
     /// Whether a file needs rows.
-    #[must_use]
     pub fn want_rows(&self) -> bool {
         !self.rows.is_empty()
     }

@@ -38,7 +38,6 @@ struct Now {
 
 impl Lines {
     /// Starts at `now`.
-    #[must_use]
     pub fn new(now: Duration) -> Self {
         Self {
             started: now,
@@ -58,7 +57,6 @@ impl Lines {
     }
 
     /// The last line.
-    #[must_use]
     pub fn last(&self, live: &Live, each: Option<&[Statistics]>, now: Duration) -> Vec<u8> {
         self.line(live, each, now, true)
     }

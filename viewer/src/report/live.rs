@@ -67,13 +67,11 @@ impl Meter {
 
 impl Live {
     /// Share of the frames with a known outcome that were lost, from 0 to 1.
-    #[must_use]
     pub fn loss(&self) -> Option<f64> {
         share(self.statistics.missed(), self.statistics.settled())
     }
 
     /// The title of the window.
-    #[must_use]
     pub fn title(&self) -> String {
         let mut parts = vec!["framegram".to_owned()];
         parts.extend(self.size());
@@ -87,7 +85,6 @@ impl Live {
     }
 
     /// A short summary.
-    #[must_use]
     pub fn brief(&self) -> String {
         let parts = [
             self.size(),
@@ -100,7 +97,6 @@ impl Live {
     }
 
     /// The text of a progress line, without the time.
-    #[must_use]
     pub fn line(&self) -> String {
         let statistics = &self.statistics;
         let mut parts = Vec::new();
@@ -122,7 +118,6 @@ impl Live {
     }
 
     /// The figures drawn over the picture, line by line.
-    #[must_use]
     pub fn overlay(&self) -> Vec<String> {
         let Statistics {
             stream,

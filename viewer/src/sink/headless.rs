@@ -13,7 +13,6 @@ pub struct Headless {
 
 impl Headless {
     /// Frames are checked in the decoding thread.
-    #[must_use]
     pub fn new(decoding: DecodingThread) -> Self {
         Self { decoding }
     }

@@ -27,7 +27,6 @@ pub struct Files {
 
 impl Files {
     /// Only the files of the system.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -35,7 +34,6 @@ impl Files {
     /// Adds a folder, or a file and all files in its folder, because a playlist
     /// names other files and a file may be replaced. Of a file directly in the
     /// home or root folder, only that file is added.
-    #[must_use]
     pub fn read(mut self, path: &Path) -> Self {
         if path.as_os_str() == STANDARD {
             return self;
@@ -53,7 +51,6 @@ impl Files {
     }
 
     /// Adds a file that is read, without its folder.
-    #[must_use]
     pub fn read_alone(mut self, path: &Path) -> Self {
         self.read.extend(path.canonicalize());
         self
@@ -62,7 +59,6 @@ impl Files {
     /// Adds a file that is written. Its whole folder becomes writable, because the
     /// new file is written beside the older one and then takes its place. In the
     /// home and root folder, files can be written but not read.
-    #[must_use]
     pub fn write(mut self, path: &Path) -> Self {
         if path.as_os_str() == STANDARD {
             return self;
@@ -85,14 +81,12 @@ impl Files {
     }
 
     /// Adds the folder of new files, in which nothing can be read.
-    #[must_use]
     pub fn write_new(mut self, path: &Path) -> Self {
         self.write_only.extend(parent(path));
         self
     }
 
     /// Adds the cameras of this machine, including those connected later.
-    #[must_use]
     pub fn cameras(self) -> Self {
         Self {
             has_cameras: true,
@@ -101,7 +95,6 @@ impl Files {
     }
 
     /// Adds what a window needs: the display's cookie, cursors and fonts.
-    #[must_use]
     pub fn window(self) -> Self {
         Self {
             has_window: true,

@@ -88,7 +88,6 @@ pub enum Change {
 impl Responder {
     /// Announces `name`, of 1 to [`MAX_NAME`] bytes, for a sender at `port` of
     /// this machine. `host` is a random number that identifies the sender.
-    #[must_use]
     pub fn new(name: &str, host: u64, port: u16, now: Duration) -> Self {
         let host = format!("framegram-{host:016x}");
         Self {
@@ -104,13 +103,11 @@ impl Responder {
     }
 
     /// Announces that viewers need a key.
-    #[must_use]
     pub fn with_key(self, needs_key: bool) -> Self {
         Self { needs_key, ..self }
     }
 
     /// The announced name.
-    #[must_use]
     pub fn name(&self) -> String {
         if self.attempt == 1 {
             return self.wanted.clone();
@@ -220,7 +217,6 @@ impl Responder {
     }
 
     /// When the next datagram may be due.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let probing = matches!(self.state, ResponderState::Probing(..));
         let answers = self.networks.iter().filter_map(|network| network.due);
