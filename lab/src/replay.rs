@@ -7,12 +7,13 @@ mod table;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::console::Console;
+use framegram_cli::locks::{lock, unpoisoned};
 use framegram_cli::numbers::{count, percent, seconds};
 use framegram_cli::output::OutputFile;
 use framegram_cli::pipe::StandardOutput;
@@ -114,7 +115,7 @@ fn replay_all(
             };
             console.progress(&format!("Replay {} of {}", at + 1, settings.len()));
             let outcome = replay(stream, setting, seed);
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = outcome;
+            lock(&outcomes)[at] = outcome;
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -124,9 +125,7 @@ fn replay_all(
         work();
     });
     console.end_progress();
-    outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(outcomes.into_inner())
 }
 
 /// Describes the traced stream.

@@ -8,10 +8,11 @@ mod pass;
 mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::wire::Format;
 use framegram_lab::timecode::Timecode;
@@ -385,12 +386,6 @@ impl Encoder {
         }
         Ok(Some(Encoded { encodings, ..best }))
     }
-}
-
-/// The data behind these locks is always consistent, so that a panic in another thread does no
-/// harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

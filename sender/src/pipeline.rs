@@ -8,13 +8,14 @@ mod second;
 mod source_loop;
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use framegram_cli::locks::lock;
 use framegram_cli::numbers::or_none;
-use framegram_cli::threads::{Busy, Thread, Threads};
+use framegram_cli::threads::{Busy, OnDrop, Thread, Threads};
 use framegram_common::frame::{MAX_FRAME_BYTES, Times};
 use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
@@ -263,10 +264,7 @@ impl Pipeline {
         }
         let second = self.second.as_ref().and_then(SecondPipeline::restart);
         for restart in self.restart.iter().chain(second) {
-            restart
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .set_datagram(bytes);
+            lock(restart).set_datagram(bytes);
         }
     }
 
@@ -360,13 +358,4 @@ fn encode(
             waker.wake();
         }
     })
-}
-
-/// Runs a function when dropped, also by a panic.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }

@@ -10,11 +10,12 @@
 
 use std::mem::take;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_cli::sandbox::Work;
 use framegram_cli::threads::{Thread, Threads};
 use framegram_common::receiver::ReceivedFrame;
@@ -256,10 +257,6 @@ impl Own {
         let result = work(&mut decoders);
         Some((result, decoders.decoder.take_remark()))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Decodes into `picture`, reduced to about the size that it has in an `area`. Returns its width

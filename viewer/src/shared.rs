@@ -1,10 +1,11 @@
 //! State that the network thread and the main thread share: frames, their outcomes, and statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::locks::lock;
 use framegram_common::receiver::{FrameId, SinkOutcome};
 use framegram_common::stats::{FrameRecord, TimecodeCounts};
 use framegram_net::Waker;
@@ -189,10 +190,6 @@ impl Shared {
     pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
         change(&mut lock(&self.news));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Upper bound on records that wait for their row: half an hour at 30 frames per second, while the

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_common::jpeg::{JpegError, JpegHeader};
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 
 use super::fit::Fit;
-use super::{Encoded, FrameOrigin, Settings, lock};
+use super::{Encoded, FrameOrigin, Settings};
 use crate::frame::Content;
 
 /// Passes JPEGs through for the encoders of a stream, in any thread.
