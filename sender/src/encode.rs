@@ -154,12 +154,10 @@ impl Encoder {
         let first = settings.first_frame_bytes;
         let limit = first.map_or(settings.limit(), |first| first.min(settings.limit()));
         let lowest = settings.min_quality.unwrap_or(DEFAULT_MIN_QUALITY);
-        let fit = if first.is_some() {
-            Fit::steady(limit, asked)
-        } else {
-            Fit::new(limit, asked)
-        };
-        let fit = fit.with_lowest(lowest);
+        let mut fit = Fit::new(limit, asked, lowest);
+        if first.is_some() {
+            fit.keep_steady();
+        }
         let restart = settings.slices.map(Restart::new);
         Self::with(
             settings,
@@ -240,16 +238,12 @@ impl Encoder {
     /// enough.
     ///
     /// # Errors
-    /// If it is not a picture, or does not fit at any quality and scale.
-    pub fn encode_with_timecode(
+    /// Those of [`encode`](Self::encode).
+    pub fn encode_with(
         &mut self,
         content: &Content,
-        timecode: Timecode,
+        timecode: Option<Timecode>,
     ) -> Result<Encoded> {
-        self.encode_with(content, Some(timecode))
-    }
-
-    fn encode_with(&mut self, content: &Content, timecode: Option<Timecode>) -> Result<Encoded> {
         match content {
             Content::Image(picture) => self.encode_picture(picture, timecode),
             Content::Jpeg(jpeg) => {

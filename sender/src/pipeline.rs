@@ -298,23 +298,6 @@ struct Maker {
     identity: Option<RunIdentity>,
 }
 
-impl Maker {
-    fn encode(
-        encoder: &mut Encoder,
-        frame: &CapturedFrame,
-        identity: Option<RunIdentity>,
-        place: u64,
-    ) -> Result<Encoded> {
-        match identity {
-            Some(RunIdentity { clock, run }) => encoder.encode_with_timecode(
-                &frame.content,
-                Timecode::new(place, frame.captured, clock, run),
-            ),
-            None => encoder.encode(&frame.content),
-        }
-    }
-}
-
 fn encode(
     mut maker: Maker,
     captured: &Arc<FrameSlot<CapturedFrame>>,
@@ -337,8 +320,10 @@ fn encode(
             waker.wake();
         });
         while let Some((place, frame)) = captured.take() {
-            let identity = maker.identity;
-            let encoded = Maker::encode(&mut maker.encoder, &frame, identity, place);
+            let timecode = maker
+                .identity
+                .map(|identity| Timecode::new(place, frame.captured, identity.clock, identity.run));
+            let encoded = maker.encoder.encode_with(&frame.content, timecode);
             let times = Times {
                 captured: frame.captured,
                 encoded: Some(clock::now()),
@@ -353,7 +338,7 @@ fn encode(
             frames.put(place, first);
             waker.wake();
             second.put(place, shown, |encoder| {
-                Maker::encode(encoder, &frame, identity, place)
+                encoder.encode_with(&frame.content, timecode)
             });
             waker.wake();
         }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use framegram_cli::threads::{Thread, Threads};
-use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
-use framegram_window::{ESCAPE, Input, Window, WindowScaler, fit};
+use framegram_media::{Decoder, XrgbImage};
+use framegram_window::{ESCAPE, Input, Window, WindowScaler, decode_for};
 
 use crate::latest::{Latest, latest};
 
@@ -85,7 +85,7 @@ fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
     let mut pixels = Vec::new();
     loop {
         let mut changed = match newest.recv_timeout(PATIENCE) {
-            Ok(jpeg) => decode(&mut decoder, &jpeg, window.size(), &mut image).is_ok(),
+            Ok(jpeg) => decode_for(&mut decoder, &jpeg, window.size(), &mut image).is_ok(),
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
@@ -105,17 +105,4 @@ fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
             }
         }
     }
-}
-
-/// Decodes a picture at no more than its display size.
-fn decode(
-    decoder: &mut Decoder,
-    jpeg: &[u8],
-    size: (usize, usize),
-    image: &mut XrgbImage,
-) -> Result<(), Undecodable> {
-    let coded = decoder.size(jpeg)?;
-    let area = fit(coded, size);
-    let reduction = Reduction::towards(coded, (area.width, area.height));
-    decoder.decode(jpeg, reduction, image)
 }

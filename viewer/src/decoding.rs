@@ -21,9 +21,8 @@ use framegram_cli::threads::{Thread, Threads};
 use framegram_common::receiver::ReceivedFrame;
 use framegram_common::stats::TimecodeCounts;
 use framegram_lab::timecode::TimecodeMeter;
-use framegram_media::{Decoder, Planes, Reduction, Undecodable, Vetter, XrgbImage, vet};
+use framegram_media::{Decoder, Planes, Undecodable, Vetter, XrgbImage, vet};
 use framegram_net::clock;
-use framegram_window::fit;
 
 use crate::conceal::Concealer;
 
@@ -257,24 +256,6 @@ impl Own {
         let result = work(&mut decoders);
         Some((result, decoders.decoder.take_remark()))
     }
-}
-
-/// Decodes into `picture`, reduced to about the size that it has in an `area`. Returns its width
-/// and height as coded, and the reduction.
-///
-/// # Errors
-/// As [`Decoder::decode`].
-pub(crate) fn decode_for(
-    decoder: &mut Decoder,
-    jpeg: &[u8],
-    area: (usize, usize),
-    picture: &mut XrgbImage,
-) -> Result<((usize, usize), Reduction), Undecodable> {
-    let coded = decoder.size(jpeg)?;
-    let shown = fit(coded, area);
-    let reduction = Reduction::towards(coded, (shown.width, shown.height));
-    decoder.decode(jpeg, reduction, picture)?;
-    Ok((coded, reduction))
 }
 
 /// Why nothing is decoded after a panic, which is reported by itself.

@@ -45,13 +45,18 @@ pub fn bit_rate(bits: f64) -> String {
 
 /// A time as `4.2 s` or `1:02:03`.
 pub fn seconds(seconds: f64) -> String {
-    let whole = seconds as u64;
-    if whole < 60 {
-        format!("{seconds:.1} s")
-    } else if whole < 3600 {
-        format!("{}:{:02}", whole / 60, whole % 60)
-    } else {
-        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+    match seconds as u64 {
+        ..60 => format!("{seconds:.1} s"),
+        whole => clock(whole),
+    }
+}
+
+/// Seconds as a clock shows them: `0:42` or `1:02:03`.
+pub fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
 }
 

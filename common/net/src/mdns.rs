@@ -16,7 +16,7 @@ mod search;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use networks::{LocalNetworks, probe_local_network};
-pub use responder::{Change, Responder};
+pub use responder::Responder;
 pub use search::{MAX_SENDERS, Search};
 
 /// The multicast groups (<https://www.rfc-editor.org/rfc/rfc6762#section-3>).

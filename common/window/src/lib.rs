@@ -2,6 +2,7 @@
 //! the desktop (GNOME, Weston) leaves that to programs.
 
 mod area;
+mod decode;
 mod keys;
 mod scaler;
 
@@ -22,6 +23,7 @@ use winit::platform::{wayland, x11};
 use winit::window::{Fullscreen, Window as Inner, WindowAttributes, WindowId};
 
 pub use area::{Area, fit};
+pub use decode::decode_for;
 pub use keys::ESCAPE;
 pub use scaler::WindowScaler;
 

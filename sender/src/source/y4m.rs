@@ -112,11 +112,10 @@ impl Source for Y4m {
         };
         let media_time = paced::media_time(self.number, self.rate);
         self.number += 1;
-        Ok(Some(Captured {
-            content: Content::Image(picture),
-            media_time: Some(media_time),
-            taken: None,
-        }))
+        Ok(Some(Captured::at(
+            Some(media_time),
+            Content::Image(picture),
+        )))
     }
 
     fn rewind(&mut self) -> Result<bool> {

@@ -76,10 +76,7 @@ impl Live {
         let mut parts = vec!["framegram".to_owned()];
         parts.extend(self.size());
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
-        parts.extend(
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
-        );
+        parts.extend(self.lost());
         parts.extend(self.delay());
         parts.join(" | ")
     }
@@ -89,8 +86,7 @@ impl Live {
         let parts = [
             self.size(),
             self.fps.map(|fps| format!("{fps:.0} fps")),
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
+            self.lost(),
             self.delay(),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
@@ -107,10 +103,7 @@ impl Live {
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
         parts.extend(self.bitrate_bps.map(bit_rate));
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
-        parts.extend(
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
-        );
+        parts.extend(self.lost());
         parts.extend(self.repaired().map(|n| format!("{} repaired", count(n))));
         let delay = statistics.delay();
         parts.extend(delay.map(|delay| format!("delay p95 {:.0} ms", delay.p95)));
@@ -190,6 +183,11 @@ impl Live {
     fn repaired(&self) -> Option<u64> {
         let outcomes = &self.statistics.outcomes;
         Some(outcomes[Outcome::IntactParity]? + outcomes[Outcome::IntactRetransmission]?)
+    }
+
+    fn lost(&self) -> Option<String> {
+        let loss = self.loss()?;
+        Some(format!("frames lost {}", percent(loss)))
     }
 
     fn size(&self) -> Option<String> {
