@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use framegram_cli::numbers::count;
-use framegram_cli::output::OutputFile;
+use framegram_cli::output::{OutputFile, write_json};
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -67,9 +67,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         ..Statistics::default()
     };
     if let Some(report) = report {
-        // Serialized to a string first: serde's errors hide a closed pipe.
-        let text = serde_json::to_string_pretty(&ReportFile::new(&statistics))?;
-        report.replace(|out| Ok(writeln!(out, "{text}")?))?;
+        report.replace(|out| write_json(out, &ReportFile::new(&statistics)))?;
     }
     if let Some(error) = error {
         return Err(error);

@@ -15,7 +15,7 @@ use anyhow::Context;
 use framegram_cli::console::Console;
 use framegram_cli::locks::{lock, unpoisoned};
 use framegram_cli::numbers::{count, percent, seconds};
-use framegram_cli::output::OutputFile;
+use framegram_cli::output::{OutputFile, write_json};
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -85,14 +85,10 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
             writeln!(out, "{line}")?;
         }
     }
-    let write = |out: &mut dyn Write| {
-        // Serialized to a string first: serde's errors hide a closed pipe.
-        let report = ReplayReport::new(&stream, &tried, seed);
-        Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
-    };
+    let results = ReplayReport::new(&stream, &tried, seed);
     match report {
-        Some(report) => drop(report.replace(write)?),
-        None if piped => write(&mut StandardOutput)?,
+        Some(report) => drop(report.replace(|out| write_json(out, &results))?),
+        None if piped => write_json(&mut StandardOutput, &results)?,
         None => {}
     }
     Ok(())

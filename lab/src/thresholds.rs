@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use framegram_cli::errors::Failed;
+use framegram_cli::quantities::split;
 use framegram_common::Statistics;
 use framegram_common::stats::{Outcome, Packets, Percentiles};
 
@@ -235,10 +236,7 @@ impl Point {
 impl LimitNotation {
     /// Parses the limit. Returns it, and whether it is a share.
     fn limit(self, text: &str) -> Result<(f64, bool), String> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
+        let (number, unit) = split(text);
         let factor = match (self, unit.trim_start()) {
             (Self::Count, "%") => 0.01,
             (_, "") | (Self::Time, "ms") => 1.0,

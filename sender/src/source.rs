@@ -33,7 +33,6 @@ use self::ffmpeg::Video;
 use self::http::HttpAnswer;
 use self::kind::FileKind;
 use self::mjpeg::Mjpeg;
-use self::spool::Spool;
 use crate::console::Console;
 use crate::stop::Stop;
 
@@ -244,7 +243,7 @@ fn open_stream(
             request.rate,
         )?)),
         FileKind::Png | FileKind::Other if reads_back => {
-            let spool = Spool::read(input).with_context(|| format!("cannot read {name}"))?;
+            let spool = spool::read(input).with_context(|| format!("cannot read {name}"))?;
             let spool = spool.with_context(|| {
                 format!(
                     "{name} is a file whose index is at its end: {}",

@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn it_opens_no_file_while_the_thread_that_waits_does() {
         let main = thread::spawn(|| {
-            let sandbox = Sandbox::enter(&Files::new());
+            let sandbox = Sandbox::enter(&Files::default());
             let decoding = DecodingThread::start(&Threads::within(sandbox, &Stop::new())).unwrap();
             let is_open = |_: &mut Decoders| Ok(File::open("/etc/hosts").is_ok());
             assert!(!decoding.run(is_open).unwrap());
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_it_hosts_decodes_in_the_thread_and_opens_no_file() {
         let main = thread::spawn(|| {
-            let sandbox = Sandbox::enter(&Files::new());
+            let sandbox = Sandbox::enter(&Files::default());
             let decoding = DecodingThread::start(&Threads::within(sandbox, &Stop::new())).unwrap();
             let within = decoding.clone();
             let hosted = decoding.host(move || {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::console::Console;
 use framegram_cli::pipe::Pipe;
+use framegram_cli::stop::Stop;
 use framegram_common::Statistics;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use framegram_media::XrgbImage;
@@ -41,8 +41,8 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
     /// The lines of figures for scripts (`--stats`).
     lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
-    /// Set from outside to end the run.
-    stop: Arc<AtomicBool>,
+    /// Ends the run.
+    stop: Stop,
     frames: u64,
     /// When the first frame was shown.
     first: Option<Duration>,
@@ -60,7 +60,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
         (decoding, reads_timecode): (DecodingThread, bool),
         files: ReportFiles,
         shared: Arc<Shared>,
-        stop: Arc<AtomicBool>,
+        stop: Stop,
     ) -> Self {
         Self {
             display,
@@ -132,7 +132,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
     /// If a sink fails, or nothing arrived within the time set by `--wait`.
     pub fn run(&mut self, args: &Args) -> anyhow::Result<()> {
         let begun = clock::now();
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_stopped() {
             // The news is read first, so that what it says about the end holds for the frames taken
             // afterwards.
             let gone = self.shared.is_over();
@@ -228,7 +228,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
                 jpeg: received.jpeg,
             });
             // A backlog of slow frames does not delay the end.
-            let is_stopped = self.stop.load(Ordering::Acquire);
+            let is_stopped = self.stop.is_stopped();
             if is_stopped || most.is_some_and(|most| self.frames >= most) {
                 break;
             }
@@ -381,7 +381,6 @@ const IDLE: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use framegram_cli::stop::Stop;
     use framegram_cli::threads::Threads;
 
     use super::*;
@@ -414,10 +413,9 @@ mod tests {
         let files = ReportFiles::claim(std::slice::from_ref(&path), &threads).unwrap();
         let shared = Arc::new(Shared::new(FrameQueue::new(Keep::All), false).unwrap());
         let display: Box<dyn Sink> = Box::new(Broken);
-        let stop = Arc::default();
         let decoding = (DecodingThread::start(&threads).unwrap(), false);
         let (display, to) = (Some(display), Arc::clone(&shared));
-        let mut presenter = Presenter::new(display, None, decoding, files, to, stop);
+        let mut presenter = Presenter::new(display, None, decoding, files, to, Stop::new());
         assert_eq!(shared.frames.put(frame(0, &quadrants(32, 32))), []);
         let args = Args::parse_from(["framegram-view", "--headless"]);
         assert!(threads.guard(|| presenter.run(&args)).is_none());

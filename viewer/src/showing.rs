@@ -2,7 +2,6 @@
 //! ends the run.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use framegram_cli::console::Console;
@@ -33,8 +32,6 @@ pub(crate) struct Showing<'a> {
     pub(crate) network: Thread<anyhow::Result<Statistics>>,
     pub(crate) decoding: DecodingThread,
     pub(crate) shared: Arc<Shared>,
-    /// Set from outside to end the run.
-    pub(crate) stop: Arc<AtomicBool>,
     pub(crate) files: ReportFiles,
     pub(crate) snapshot: Option<Snapshot>,
     /// Standard output, for `--stats`.
@@ -81,7 +78,7 @@ impl Showing<'_> {
             (self.decoding.clone(), self.args.read_timecode),
             std::mem::take(&mut self.files),
             Arc::clone(&self.shared),
-            Arc::clone(&self.stop),
+            self.threads.stop().clone(),
         );
         presenter.remark_to(Arc::clone(&self.console));
         if let Some(stats) = self.stats.take() {

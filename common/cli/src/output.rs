@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use log::info;
+use serde::Serialize;
 
 pub use self::conflict::{Named, conflict};
 use crate::paths::resolve;
@@ -401,6 +402,16 @@ fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Writes `value` as JSON, for people to read too.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_json(out: &mut dyn Write, value: &impl Serialize) -> Result<()> {
+    // Serialized to a string first: serde's errors hide a closed pipe.
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(writeln!(out, "{text}")?)
 }
 
 fn cannot_write(what: &str, path: &Path) -> String {

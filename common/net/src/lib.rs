@@ -17,7 +17,7 @@ pub mod mdns;
 mod socket;
 mod tcp;
 
-pub use address::{is_broadcast, local_addresses, resolve};
+pub use address::{check_form, is_broadcast, local_addresses, resolve};
 pub use interface::Interface;
 pub use lookup::Lookup;
 pub use socket::{

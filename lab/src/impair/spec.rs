@@ -17,6 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use framegram_cli::quantities::split;
 use framegram_common::wire::MAX_DATAGRAM;
 use thiserror::Error;
 
@@ -276,13 +277,6 @@ fn number(text: &str) -> Option<f64> {
 fn mtu(text: &str) -> Option<usize> {
     let bytes = text.parse().ok()?;
     (1..=MAX_DATAGRAM).contains(&bytes).then_some(bytes)
-}
-
-fn split(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    text.split_at(end)
 }
 
 const EXAMPLE: &str = "loss=5%,delay=20ms±5ms,seed=7";

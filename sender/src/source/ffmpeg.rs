@@ -123,7 +123,7 @@ impl Video {
     /// Where it is not a video.
     pub(super) fn spooled(spool: Spool, name: &str, request: &Request) -> Result<Self> {
         quiet()?;
-        let io = StreamIo::from_read_seek(spool.into_cursor())?;
+        let io = StreamIo::from_read_seek(spool)?;
         Self::read_by(io, name, request)
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use framegram_cli::errors;
-use framegram_cli::output::{Draft, OutputFile};
+use framegram_cli::output::{Draft, OutputFile, write_json};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
 use framegram_common::stats::FrameRecord;
@@ -150,11 +150,6 @@ impl Rows {
         }
         Ok(())
     }
-}
-
-fn write_json(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report).map_err(std::io::Error::from)?;
-    Ok(out.write_all(b"\n")?)
 }
 
 /// Name of standard output on the command line.

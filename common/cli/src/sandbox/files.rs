@@ -12,7 +12,7 @@ use landlock::{
 
 use crate::paths::{STANDARD, resolve};
 
-/// The files that a run needs.
+/// The files that a run needs, by default only those of the system.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     read: Vec<PathBuf>,
@@ -21,16 +21,13 @@ pub struct Files {
     write_only: Vec<PathBuf>,
     /// Devices and pipes, which are opened but never created.
     devices: Vec<PathBuf>,
-    has_cameras: bool,
-    has_window: bool,
+    /// The cameras of this machine, including those connected later.
+    pub has_cameras: bool,
+    /// What a window needs: the display's cookie, cursors and fonts.
+    pub has_window: bool,
 }
 
 impl Files {
-    /// Only the files of the system.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Adds a folder, or a file and all files in its folder, because a playlist
     /// names other files and a file may be replaced. Of a file directly in the
     /// home or root folder, only that file is added.
@@ -84,22 +81,6 @@ impl Files {
     pub fn write_new(mut self, path: &Path) -> Self {
         self.write_only.extend(parent(path));
         self
-    }
-
-    /// Adds the cameras of this machine, including those connected later.
-    pub fn cameras(self) -> Self {
-        Self {
-            has_cameras: true,
-            ..self
-        }
-    }
-
-    /// Adds what a window needs: the display's cookie, cursors and fonts.
-    pub fn window(self) -> Self {
-        Self {
-            has_window: true,
-            ..self
-        }
     }
 
     /// Whether other programs are run. Under Wayland the title bar asks programs
