@@ -221,7 +221,7 @@ impl Encoder {
             huffman,
             compressor: Compressor::new()?,
             decoder: Decoder::new()?,
-            scaler: Scaler::new(),
+            scaler: Scaler::default(),
             drawer: TimecodeDrawer::default(),
         })
     }

@@ -7,7 +7,7 @@ mod early;
 mod second;
 mod source_loop;
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use self::second::{SecondEncoder, SecondPipeline};
 use self::source_loop::SourceLoop;
 use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
-use crate::queue::{FrameSlot, Ordered};
+use crate::queue::{FrameSlot, Ordered, PutResult};
 use crate::restart::Restart;
 use crate::source::{Content, Source, Spec};
 use crate::stop::Stop;
@@ -56,6 +56,16 @@ pub(crate) struct PipelineCounts {
     pub(crate) captured: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) unreadable: AtomicU64,
+}
+
+impl PipelineCounts {
+    /// A frame was captured. It may have replaced an older one.
+    fn record(&self, put: PutResult) {
+        self.captured.fetch_add(1, Ordering::Relaxed);
+        if put == PutResult::Replaced {
+            self.replaced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A source and its encoders at work.
@@ -192,7 +202,7 @@ impl Pipeline {
         let (closing, early) = (Arc::clone(&captured), bypass.clone());
         stop.on_stop(move || {
             closing.close();
-            early.iter().for_each(|bypass| bypass.close());
+            early.iter().for_each(|bypass| bypass.ahead.close());
         });
         Ok(Self {
             captured,

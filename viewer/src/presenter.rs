@@ -38,8 +38,8 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
     /// Whether the timecode of every frame shown is read.
     reads_timecode: bool,
     files: ReportFiles,
-    /// The lines of figures for scripts (`--stats`).
-    lines: Option<(Lines, Pipe)>,
+    /// The lines of figures for scripts (`--stats`), one a second.
+    pub(crate) lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
     /// Ends the run.
     stop: Stop,
@@ -49,7 +49,7 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
     /// The last frame shown in each tile.
     last: Vec<Option<Bytes>>,
     /// Receives one notice about anomalies in the sender's JPEGs.
-    remarks_to: Option<Arc<Console>>,
+    pub(crate) remarks_to: Option<Arc<Console>>,
 }
 
 impl<D: Sink + ?Sized> Presenter<D> {
@@ -77,16 +77,6 @@ impl<D: Sink + ?Sized> Presenter<D> {
             last: Vec::new(),
             remarks_to: None,
         }
-    }
-
-    /// Writes the figures to `out` too, one line per second.
-    pub fn tell_to(&mut self, out: Pipe) {
-        self.lines = Some((Lines::new(clock::now()), out));
-    }
-
-    /// Prints a notice on `console`, once, about anomalies in the sender's own JPEGs.
-    pub fn remark_to(&mut self, console: Arc<Console>) {
-        self.remarks_to = Some(console);
     }
 
     /// Writes the report, once the network thread has ended.

@@ -10,6 +10,7 @@ use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::{Thread, Threads};
 use framegram_common::Statistics;
 use framegram_lab::thresholds::Condition;
+use framegram_net::clock;
 
 use crate::args::Args;
 use crate::decoding::DecodingThread;
@@ -17,6 +18,7 @@ use crate::outputs::write_snapshot;
 use crate::presenter::Presenter;
 use crate::report::advice::Advice;
 use crate::report::files::ReportFiles;
+use crate::report::lines::Lines;
 use crate::report::text;
 use crate::shared::Shared;
 use crate::sink::Sink;
@@ -80,10 +82,9 @@ impl Showing<'_> {
             Arc::clone(&self.shared),
             self.threads.stop().clone(),
         );
-        presenter.remark_to(Arc::clone(&self.console));
-        if let Some(stats) = self.stats.take() {
-            presenter.tell_to(stats);
-        }
+        presenter.remarks_to = Some(Arc::clone(&self.console));
+        let stats = self.stats.take();
+        presenter.lines = stats.map(|out| (Lines::new(clock::now()), out));
         presenter
     }
 

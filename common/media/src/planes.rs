@@ -121,11 +121,6 @@ impl Planes {
         let step = self.subsampling.step();
         let padded = self.subsampling.padded((self.width, self.height));
         let chroma = (padded.0 / step.0, padded.1 / step.1);
-        let planes = if self.subsampling == Subsampling::Gray {
-            1
-        } else {
-            3
-        };
         let luma = Plane {
             pitch: padded.0,
             rows: padded.1,
@@ -140,7 +135,9 @@ impl Planes {
             height: chroma.1,
             step,
         };
-        [luma, chroma, chroma].into_iter().take(planes)
+        [luma, chroma, chroma]
+            .into_iter()
+            .take(self.subsampling.planes())
     }
 }
 

@@ -37,6 +37,11 @@ impl Subsampling {
         self.bytes(width, height)
     }
 
+    /// The number of planes.
+    pub(crate) fn planes(self) -> usize {
+        if self == Self::Gray { 1 } else { 3 }
+    }
+
     /// Splits `planes` into planes, each with its width and height.
     ///
     /// # Panics

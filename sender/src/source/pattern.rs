@@ -133,7 +133,7 @@ impl Pattern {
                 Texture::new(TILE / 2, in_size(COLOUR), 3),
             ],
             bars: [bar(0, 1), bar(1, 2), bar(2, 2)],
-            buffers: Pool::new(),
+            buffers: Pool::default(),
         })
     }
 

@@ -51,7 +51,7 @@ impl Y4m {
             rate: rate.or(own_rate).unwrap_or(DEFAULT_RATE),
             number: 0,
             cut_off: false,
-            buffers: Pool::new(),
+            buffers: Pool::default(),
         })
     }
 
