@@ -18,7 +18,7 @@ use framegram_net::clock;
 
 use crate::args::Analyze;
 use crate::thresholds::Condition;
-use crate::timecode::{TimecodeMeter, summary};
+use crate::timecode::{self, TimecodeMeter, summary};
 
 /// Reads the recording to its end, and writes the figures of its timecodes to
 /// standard output and to the report. Frames on standard input count as seen when
@@ -43,10 +43,10 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         is_cut,
         error,
     } = if is_live {
-        read(io::stdin(), &name, TimecodeMeter::new()?)
+        read(io::stdin(), &name, TimecodeMeter::new(timecode::clock())?)
     } else {
         let file = File::open(&args.recording).with_context(|| format!("cannot open {name}"))?;
-        read(file, &name, TimecodeMeter::without_clock()?)
+        read(file, &name, TimecodeMeter::new(None)?)
     }?;
     if !args.quiet {
         let text = summary(&counts);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     fn recording(bytes: &[u8]) -> anyhow::Result<RecordingSummary> {
-        read(bytes, "it", TimecodeMeter::without_clock().unwrap())
+        read(bytes, "it", TimecodeMeter::new(None).unwrap())
     }
 
     fn analyze(bytes: &[u8]) -> anyhow::Result<TimecodeCounts> {

@@ -38,19 +38,18 @@ impl Preview {
         let (opened, is_open) = mpsc::channel();
         let thread = threads.spawn("preview", move || {
             // Only the thread that created a window may use it.
-            let window = open_window();
-            let (window, result) = match window {
-                Ok(window) => (Some(window), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            if opened.send(result).is_ok()
-                && let Some(mut window) = window
-            {
-                show(&mut window, &shown, decoder);
-                window.close();
+            match Window::open("framegram-send", "framegram-send", SIZE) {
+                Ok(mut window) if opened.send(Ok(())).is_ok() => {
+                    show(&mut window, &shown, decoder);
+                    window.close();
+                }
+                Ok(_) => {}
+                // The opener waits for it.
+                Err(error) => drop(opened.send(Err(error))),
             }
         })?;
-        is_open.recv().context("the window's thread ended")??;
+        let is_open = is_open.recv().context("the window's thread ended")?;
+        is_open.context("there is no display for --preview: remove it")?;
         Ok(Self {
             newest: Some(newest),
             thread: Some(thread),
@@ -73,11 +72,6 @@ impl Drop for Preview {
             let _ = thread.join_within(CLOSING);
         }
     }
-}
-
-fn open_window() -> Result<Window> {
-    Window::open("framegram-send", "framegram-send", SIZE)
-        .context("there is no display for --preview: remove it")
 }
 
 fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {

@@ -149,12 +149,7 @@ fn is_device(path: &Path) -> bool {
     metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
         && path
             .canonicalize()
-            .is_ok_and(|path| path.starts_with("/dev"))
-        && path
-            .canonicalize()
-            .ok()
-            .and_then(|path| cameras::number(&path))
-            .is_some()
+            .is_ok_and(|path| path.starts_with("/dev") && cameras::number(&path).is_some())
 }
 
 fn open_with(spec: &Spec, request: &Request, cameras: OpenCamera) -> Result<Box<dyn Source>> {

@@ -20,7 +20,7 @@ use framegram_cli::sandbox::Work;
 use framegram_cli::threads::{Thread, Threads};
 use framegram_common::receiver::ReceivedFrame;
 use framegram_common::stats::TimecodeCounts;
-use framegram_lab::timecode::TimecodeMeter;
+use framegram_lab::timecode::{self, TimecodeMeter};
 use framegram_media::{Decoder, Planes, Undecodable, Vetter, XrgbImage, vet};
 use framegram_net::clock;
 
@@ -220,7 +220,7 @@ impl DecodingThread {
         let jpeg = jpeg.clone();
         self.run(move |decoders| {
             while decoders.meters.len() <= tile {
-                decoders.meters.push(TimecodeMeter::new()?);
+                decoders.meters.push(TimecodeMeter::new(timecode::clock())?);
             }
             let meter = &mut decoders.meters[tile];
             meter.read_jpeg(&jpeg, at);

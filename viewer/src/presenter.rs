@@ -344,7 +344,7 @@ fn status(news: &News) -> Status<'_> {
 }
 
 /// The statistics of each tile, if there are several.
-fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
+pub(crate) fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
     let tiles = news.tiles.iter().map(|tile| tile.live.statistics.clone());
     (args.grid).then(|| tiles.collect())
 }

@@ -15,7 +15,7 @@ use framegram_net::clock;
 use crate::args::Args;
 use crate::decoding::DecodingThread;
 use crate::outputs::write_snapshot;
-use crate::presenter::Presenter;
+use crate::presenter::{Presenter, each};
 use crate::report::advice::Advice;
 use crate::report::files::ReportFiles;
 use crate::report::lines::Lines;
@@ -112,11 +112,7 @@ impl Showing<'_> {
             Some(Err(_)) | None => shared.news().live.statistics.clone(),
         };
         let last = presenter.last().cloned();
-        let each = args.grid.then(|| {
-            let tiles = shared.news().tiles;
-            let each = tiles.iter().map(|tile| tile.live.statistics.clone());
-            each.collect::<Vec<_>>()
-        });
+        let each = each(args, &shared.news());
         let lines = match &each {
             Some(each) => text::lines_of_tiles(each, &statistics, &advice),
             None => text::lines(&statistics, &advice),

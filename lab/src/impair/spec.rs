@@ -64,20 +64,15 @@ impl FromStr for Impairment {
                 _ => return Err(wrong(TERMS)),
             }
         }
-        match (impairment.rate, queue) {
-            (None, Some(_)) => {
-                let what = "a queue needs a rate: add one, such as rate=20M";
-                return Err(SpecError::new("queue", what));
-            }
-            (Some(_), queue) => impairment.queue = queue.unwrap_or(QUEUE),
-            (None, None) => {}
-        }
-        match (impairment.rate, bucket) {
-            (None, Some(_)) => {
-                let what = "a bucket needs a rate: add one, such as rate=20M";
-                return Err(SpecError::new("bucket", what));
-            }
-            (_, bucket) => impairment.bucket = bucket.unwrap_or_default(),
+        if impairment.rate.is_some() {
+            impairment.queue = queue.unwrap_or(QUEUE);
+            impairment.bucket = bucket.unwrap_or_default();
+        } else if let Some(term) = given
+            .into_iter()
+            .find(|it| ["queue", "bucket"].contains(it))
+        {
+            let what = format!("a {term} needs a rate: add one, such as rate=20M");
+            return Err(SpecError::new(term, &what));
         }
         Ok(impairment)
     }

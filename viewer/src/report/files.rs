@@ -162,7 +162,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::fixture::Folder;
+    use crate::fixture::{Folder, embedded};
     use crate::report::timeline::Timeline;
 
     fn claim(paths: &[PathBuf]) -> anyhow::Result<ReportFiles> {
@@ -209,7 +209,7 @@ mod tests {
         let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
         let json: Value = serde_json::from_str(&read(&paths[0])).unwrap();
         assert_eq!(json["timeline"]["outcomes"], "..n");
-        assert_eq!(html::embedded(&read(&paths[2])), json);
+        assert_eq!(embedded(&read(&paths[2])), json);
         assert_eq!(read(&paths[1]).trim_end(), csv::HEADER);
     }
 

@@ -53,21 +53,17 @@ impl Lines {
         each: Option<&[Statistics]>,
         now: Duration,
     ) -> Option<Vec<u8>> {
-        self.is_due(now).then(|| self.line(live, each, now, false))
+        let is_due = now >= self.due;
+        // Missed seconds are skipped.
+        while self.due <= now {
+            self.due += EVERY;
+        }
+        is_due.then(|| self.line(live, each, now, false))
     }
 
     /// The last line.
     pub fn last(&self, live: &Live, each: Option<&[Statistics]>, now: Duration) -> Vec<u8> {
         self.line(live, each, now, true)
-    }
-
-    fn is_due(&mut self, now: Duration) -> bool {
-        let due = now >= self.due;
-        // Missed seconds are skipped.
-        while self.due <= now {
-            self.due += EVERY;
-        }
-        due
     }
 
     fn line(
