@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use framegram_cli::numbers::count;
-use framegram_cli::output::OutputFile;
+use framegram_cli::output::{OutputFile, write_json};
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -18,7 +18,7 @@ use framegram_net::clock;
 
 use crate::args::Analyze;
 use crate::thresholds::Condition;
-use crate::timecode::{TimecodeMeter, summary};
+use crate::timecode::{self, TimecodeMeter, summary};
 
 /// Reads the recording to its end, and writes the figures of its timecodes to
 /// standard output and to the report. Frames on standard input count as seen when
@@ -43,10 +43,10 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         is_cut,
         error,
     } = if is_live {
-        read(io::stdin(), &name, TimecodeMeter::new()?)
+        read(io::stdin(), &name, TimecodeMeter::new(timecode::clock())?)
     } else {
         let file = File::open(&args.recording).with_context(|| format!("cannot open {name}"))?;
-        read(file, &name, TimecodeMeter::without_clock()?)
+        read(file, &name, TimecodeMeter::new(None)?)
     }?;
     if !args.quiet {
         let text = summary(&counts);
@@ -67,9 +67,7 @@ pub fn run(args: &Analyze) -> anyhow::Result<()> {
         ..Statistics::default()
     };
     if let Some(report) = report {
-        // Serialized to a string first: serde's errors hide a closed pipe.
-        let text = serde_json::to_string_pretty(&ReportFile::new(&statistics))?;
-        report.replace(|out| Ok(writeln!(out, "{text}")?))?;
+        report.replace(|out| write_json(out, &ReportFile::new(&statistics)))?;
     }
     if let Some(error) = error {
         return Err(error);
@@ -230,7 +228,7 @@ mod tests {
     }
 
     fn recording(bytes: &[u8]) -> anyhow::Result<RecordingSummary> {
-        read(bytes, "it", TimecodeMeter::without_clock().unwrap())
+        read(bytes, "it", TimecodeMeter::new(None).unwrap())
     }
 
     fn analyze(bytes: &[u8]) -> anyhow::Result<TimecodeCounts> {

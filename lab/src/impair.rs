@@ -49,7 +49,6 @@ pub struct Impairment {
 
 impl Impairment {
     /// Upper bound on the time from sending to arrival.
-    #[must_use]
     pub fn longest(&self) -> Duration {
         let held = if self.reorder > 0.0 {
             REORDER_BY
@@ -79,7 +78,6 @@ pub struct Link(Stage<()>);
 
 impl Link {
     /// A link with this impairment.
-    #[must_use]
     pub fn new(impairment: Impairment) -> Self {
         Self(Stage::since_zero(impairment))
     }
@@ -100,7 +98,6 @@ impl Link {
     }
 
     /// When the next datagram arrives.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.0.poll_timeout()
     }

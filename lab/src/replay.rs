@@ -7,14 +7,15 @@ mod table;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Write};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use framegram_cli::console::Console;
+use framegram_cli::locks::{lock, unpoisoned};
 use framegram_cli::numbers::{count, percent, seconds};
-use framegram_cli::output::OutputFile;
+use framegram_cli::output::{OutputFile, write_json};
 use framegram_cli::pipe::StandardOutput;
 use framegram_cli::stop::Stop;
 use framegram_cli::threads::Threads;
@@ -84,14 +85,10 @@ pub fn run(args: &WhatIf) -> anyhow::Result<()> {
             writeln!(out, "{line}")?;
         }
     }
-    let write = |out: &mut dyn Write| {
-        // Serialized to a string first: serde's errors hide a closed pipe.
-        let report = ReplayReport::new(&stream, &tried, seed);
-        Ok(writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?)
-    };
+    let results = ReplayReport::new(&stream, &tried, seed);
     match report {
-        Some(report) => drop(report.replace(write)?),
-        None if piped => write(&mut StandardOutput)?,
+        Some(report) => drop(report.replace(|out| write_json(out, &results))?),
+        None if piped => write_json(&mut StandardOutput, &results)?,
         None => {}
     }
     Ok(())
@@ -114,7 +111,7 @@ fn replay_all(
             };
             console.progress(&format!("Replay {} of {}", at + 1, settings.len()));
             let outcome = replay(stream, setting, seed);
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner)[at] = outcome;
+            lock(&outcomes)[at] = outcome;
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -124,9 +121,7 @@ fn replay_all(
         work();
     });
     console.end_progress();
-    outcomes
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(outcomes.into_inner())
 }
 
 /// Describes the traced stream.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use framegram_cli::errors::Failed;
+use framegram_cli::quantities::split;
 use framegram_common::Statistics;
 use framegram_common::stats::{Outcome, Packets, Percentiles};
 
@@ -63,7 +64,6 @@ enum LimitNotation {
 impl Condition {
     /// Describes the failure if the condition holds, or if the figure is unknown
     /// at the end.
-    #[must_use]
     pub fn check(&self, statistics: &Statistics) -> Option<String> {
         let Some(value) = self.figure.value(statistics, self.share) else {
             return Some(format!("{} is unknown", self.text));
@@ -236,10 +236,7 @@ impl Point {
 impl LimitNotation {
     /// Parses the limit. Returns it, and whether it is a share.
     fn limit(self, text: &str) -> Result<(f64, bool), String> {
-        let end = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
+        let (number, unit) = split(text);
         let factor = match (self, unit.trim_start()) {
             (Self::Count, "%") => 0.01,
             (_, "") | (Self::Time, "ms") => 1.0,

@@ -72,7 +72,6 @@ pub struct PixelArea {
 
 impl Timecode {
     /// The timecode of a frame captured at `captured` on this machine's clock.
-    #[must_use]
     pub fn new(number: u64, captured: Duration, clock: u16, run: u8) -> Self {
         Self {
             number: number as u32,
@@ -84,7 +83,6 @@ impl Timecode {
 
     /// Age of the image at `now` on the same clock; `None` if it was captured in
     /// the future or more than an hour ago.
-    #[must_use]
     pub fn age(&self, now: Duration) -> Option<Duration> {
         let micros = (now.as_micros() as u64).wrapping_sub(self.micros) & TIME_MASK;
         let age = Duration::from_micros(micros);
@@ -161,7 +159,6 @@ impl Timecode {
 /// Side of a cell in pixels: a ninetieth of the image's shorter side, rounded
 /// down to a multiple of 4, so that the code ends at a border of JPEG blocks.
 /// `None` if the code does not fit.
-#[must_use]
 pub fn cell_size(width: usize, height: usize) -> Option<usize> {
     let cell = (width.min(height) / CELLS_IN_SIDE / 4 * 4).max(MIN_CELL);
     (CELLS_ACROSS * cell <= width && CELLS_DOWN * cell <= height).then_some(cell)
@@ -169,7 +166,6 @@ pub fn cell_size(width: usize, height: usize) -> Option<usize> {
 
 /// Identifies this boot of this machine in 16 bits. Programs with the same value
 /// use the same clock. `None` if the system does not tell.
-#[must_use]
 pub fn clock() -> Option<u16> {
     framegram_net::clock::clock_id(u64::from_be_bytes(*b"stamp\0\0\0")).map(|mark| mark as u16)
 }

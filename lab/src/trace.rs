@@ -222,7 +222,6 @@ pub enum Why {
 
 impl PacketBody {
     /// The channel of the packet.
-    #[must_use]
     pub fn channel(&self) -> Channel {
         match self {
             Self::Chunk(_) => Channel::Media,
@@ -238,7 +237,6 @@ impl PacketBody {
 
 impl ChunkPlace {
     /// Number of chunks of the frame.
-    #[must_use]
     pub fn count(&self) -> usize {
         (self.frame_len as usize).div_ceil(usize::from(self.size))
     }

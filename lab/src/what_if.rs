@@ -67,7 +67,6 @@ pub struct Prediction {
 
 impl Prediction {
     /// Bytes sent per byte of JPEG.
-    #[must_use]
     pub fn overhead(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64
     }

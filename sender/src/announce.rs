@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_cli::threads::{Thread, Threads};
-use framegram_net::mdns::{self, Change, LocalNetworks, MAX_NAME, Responder, probe_local_network};
+use framegram_net::mdns::{self, LocalNetworks, MAX_NAME, Responder, probe_local_network};
 use framegram_net::{Waker, clock};
 
 use crate::console::Console;
@@ -124,10 +124,9 @@ impl Announcing {
                 let Some((network, len)) = self.networks.receive(&mut buffer) else {
                     break;
                 };
-                let change = self
-                    .responder
-                    .handle_datagram(network, &buffer[..len], clock::now());
-                if let Some(Change::Renamed(name)) = change {
+                let datagram = &buffer[..len];
+                let responder = &mut self.responder;
+                if let Some(name) = responder.handle_datagram(network, datagram, clock::now()) {
                     self.console
                         .say(&format!("the name is taken: announced as {name:?}"));
                 }

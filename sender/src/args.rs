@@ -305,7 +305,6 @@ impl Task {
 }
 
 /// The command line with its subcommands.
-#[must_use]
 pub fn command() -> Command {
     let cameras =
         Command::new(CAMERAS).about("List the cameras with their names, formats, sizes and rates");
@@ -327,7 +326,6 @@ pub fn command() -> Command {
 
 impl Options {
     /// The largest datagram in bytes, unless the size follows the path.
-    #[must_use]
     pub fn packet_size(&self) -> usize {
         match (self.packet_size, self.transport, self.wire) {
             (Some(PacketSize::Fixed(bytes)), ..) => bytes,
@@ -339,7 +337,6 @@ impl Options {
 
     /// The largest datagram that is probed, if the size follows the path. Only the native format
     /// over UDP has the reports for that.
-    #[must_use]
     pub fn most_datagram(&self) -> Option<usize> {
         let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
         let is_auto = !matches!(self.packet_size, Some(PacketSize::Fixed(_)));
@@ -353,7 +350,6 @@ impl Options {
 
     /// How much parity is sent, and whether retransmissions are. Only the native format has either,
     /// and TCP needs neither.
-    #[must_use]
     pub fn repair(&self) -> (Fec, bool) {
         if self.wire != Wire::Native || self.transport == Transport::Tcp {
             return (Fec::Off, false);
@@ -364,26 +360,22 @@ impl Options {
 
     /// Whether the rate follows the path. Only the native format has the reports for that, and TCP
     /// adapts by itself.
-    #[must_use]
     pub fn adapts(&self) -> bool {
         let reported = self.wire == Wire::Native && self.transport == Transport::Udp;
         reported && self.rate == RateControl::Auto
     }
 
     /// Whether viewers may need a second encoding: the rate follows several paths.
-    #[must_use]
     pub fn may_encode_twice(&self) -> bool {
         self.adapts() && (self.destinations.len() > 1 || self.listen.is_some())
     }
 
     /// The hop limit of multicast.
-    #[must_use]
     pub fn hops(&self) -> u8 {
         self.ttl.unwrap_or(1)
     }
 
     /// The settings of the encoder.
-    #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
             quality: self.quality,

@@ -90,7 +90,6 @@ pub struct BitrateControl {
 impl BitrateControl {
     /// For frames `interval` apart, if known, within `bitrate` bits per second, including parity
     /// according to `fec`.
-    #[must_use]
     pub fn new(bitrate: u64, interval: Option<Duration>, fec: Fec, now: Duration) -> Self {
         let parity = match fec {
             Fec::Off => 0.0,
@@ -124,7 +123,6 @@ impl BitrateControl {
     }
 
     /// Upper bound on the bytes of the next frame.
-    #[must_use]
     pub fn target(&self) -> usize {
         self.target.max(MIN_FRAME_BYTES)
     }
@@ -139,7 +137,6 @@ impl BitrateControl {
     }
 
     /// Whether even the shortest frames are too long for the rate.
-    #[must_use]
     pub fn is_too_low(&self) -> bool {
         self.target < MIN_FRAME_BYTES
     }

@@ -8,10 +8,11 @@ mod pass;
 mod timecode;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_common::frame::MAX_FRAME_BYTES;
 use framegram_common::wire::Format;
 use framegram_lab::timecode::Timecode;
@@ -57,7 +58,6 @@ pub struct Settings {
 
 impl Settings {
     /// Whether a source's own JPEGs may be sent unchanged.
-    #[must_use]
     pub fn pass_through(&self) -> bool {
         self.quality.is_none()
     }
@@ -154,12 +154,10 @@ impl Encoder {
         let first = settings.first_frame_bytes;
         let limit = first.map_or(settings.limit(), |first| first.min(settings.limit()));
         let lowest = settings.min_quality.unwrap_or(DEFAULT_MIN_QUALITY);
-        let fit = if first.is_some() {
-            Fit::steady(limit, asked)
-        } else {
-            Fit::new(limit, asked)
-        };
-        let fit = fit.with_lowest(lowest);
+        let mut fit = Fit::new(limit, asked, lowest);
+        if first.is_some() {
+            fit.keep_steady();
+        }
         let restart = settings.slices.map(Restart::new);
         Self::with(
             settings,
@@ -193,7 +191,6 @@ impl Encoder {
     }
 
     /// The limiter of these encoders.
-    #[must_use]
     pub fn limiter(&self) -> Limiter {
         Limiter {
             fit: Arc::clone(&self.fit),
@@ -202,13 +199,11 @@ impl Encoder {
     }
 
     /// Passes JPEGs through where these encoders would.
-    #[must_use]
     pub fn pass_through(&self) -> PassThrough {
         PassThrough::new(self.settings, Arc::clone(&self.fit))
     }
 
     /// The restart interval of these encoders, if they make slices.
-    #[must_use]
     pub fn restart(&self) -> Option<&Arc<Mutex<Restart>>> {
         self.restart.as_ref()
     }
@@ -226,7 +221,7 @@ impl Encoder {
             huffman,
             compressor: Compressor::new()?,
             decoder: Decoder::new()?,
-            scaler: Scaler::new(),
+            scaler: Scaler::default(),
             drawer: TimecodeDrawer::default(),
         })
     }
@@ -243,16 +238,12 @@ impl Encoder {
     /// enough.
     ///
     /// # Errors
-    /// If it is not a picture, or does not fit at any quality and scale.
-    pub fn encode_with_timecode(
+    /// Those of [`encode`](Self::encode).
+    pub fn encode_with(
         &mut self,
         content: &Content,
-        timecode: Timecode,
+        timecode: Option<Timecode>,
     ) -> Result<Encoded> {
-        self.encode_with(content, Some(timecode))
-    }
-
-    fn encode_with(&mut self, content: &Content, timecode: Option<Timecode>) -> Result<Encoded> {
         match content {
             Content::Image(picture) => self.encode_picture(picture, timecode),
             Content::Jpeg(jpeg) => {
@@ -389,12 +380,6 @@ impl Encoder {
         }
         Ok(Some(Encoded { encodings, ..best }))
     }
-}
-
-/// The data behind these locks is always consistent, so that a panic in another thread does no
-/// harm.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::console::Console;
 use crate::encode::{Encoded, FrameOrigin};
 
 /// The counts of a stream, and the notices printed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct EncodingLog {
     /// The limit as notices describe it, and whether frames get a timecode.
     limit: &'static str,
@@ -30,15 +30,7 @@ impl EncodingLog {
         Self {
             limit,
             timecode,
-            size: None,
-            quality: None,
-            quality_lowered: 0,
-            scaled_down: 0,
-            passed_through: 0,
-            reencoded: 0,
-            said_odd: false,
-            said_decoded: false,
-            said_too_small: false,
+            ..Self::default()
         }
     }
 

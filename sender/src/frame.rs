@@ -25,3 +25,14 @@ pub struct Captured {
     /// delivery.
     pub taken: Option<Duration>,
 }
+
+impl Captured {
+    /// A frame that is due at a media time, if it has one, and captured when it is delivered.
+    pub fn at(media_time: Option<Duration>, content: Content) -> Self {
+        Self {
+            content,
+            media_time,
+            taken: None,
+        }
+    }
+}

@@ -62,7 +62,6 @@ use crate::console::Console;
 use crate::encode::Settings;
 use crate::pipeline::Pipeline;
 use crate::preview::Preview;
-use crate::report::Report;
 use crate::sdp_file::SdpFile;
 use crate::source::{OpenSource, Request, Source};
 use crate::stop::Stop;
@@ -112,9 +111,8 @@ fn stream(
     let description = description.map(|path| SdpFile::claim(path, seal.is_some(), threads));
     let description = description.transpose()?;
     let report = options.report.as_deref();
-    let report = report
-        .map(|path| Report::claim(path, threads))
-        .transpose()?;
+    let report = report.map(|path| OutputFile::claim(path, "report", threads));
+    let report = report.transpose()?;
     let log = options.impair_log.as_deref().map(|path| {
         let told = Arc::clone(console);
         let file = OutputFile::claim(path, "impairment log", threads)?;
@@ -185,7 +183,7 @@ fn stream(
     drop(announcement);
     let sourced = pipeline.end();
     let statistics = stream.statistics(clock::now());
-    let written = report.map_or(Ok(()), |report| report.write(&statistics));
+    let written = report.map_or(Ok(()), |file| report::write(&file, &statistics));
     let logged = stream.impaired.take().map_or(Ok(()), ImpairedLinks::finish);
     stream.close_preview();
     streamed.unwrap_or(Ok(())).and(sourced).and(written)?;

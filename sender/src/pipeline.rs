@@ -7,14 +7,15 @@ mod early;
 mod second;
 mod source_loop;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use framegram_cli::locks::lock;
 use framegram_cli::numbers::or_none;
-use framegram_cli::threads::{Busy, Thread, Threads};
+use framegram_cli::threads::{Busy, OnDrop, Thread, Threads};
 use framegram_common::frame::{MAX_FRAME_BYTES, Times};
 use framegram_lab::timecode::{self, Timecode};
 use framegram_net::{Waker, clock};
@@ -28,7 +29,7 @@ use self::second::{SecondEncoder, SecondPipeline};
 use self::source_loop::SourceLoop;
 use crate::args::{Options, Wire};
 use crate::encode::{Encoded, Encoder, Limiter, Settings};
-use crate::queue::{FrameSlot, Ordered};
+use crate::queue::{FrameSlot, Ordered, PutResult};
 use crate::restart::Restart;
 use crate::source::{Content, Source, Spec};
 use crate::stop::Stop;
@@ -55,6 +56,16 @@ pub(crate) struct PipelineCounts {
     pub(crate) captured: AtomicU64,
     pub(crate) replaced: AtomicU64,
     pub(crate) unreadable: AtomicU64,
+}
+
+impl PipelineCounts {
+    /// A frame was captured. It may have replaced an older one.
+    fn record(&self, put: PutResult) {
+        self.captured.fetch_add(1, Ordering::Relaxed);
+        if put == PutResult::Replaced {
+            self.replaced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// A source and its encoders at work.
@@ -191,7 +202,7 @@ impl Pipeline {
         let (closing, early) = (Arc::clone(&captured), bypass.clone());
         stop.on_stop(move || {
             closing.close();
-            early.iter().for_each(|bypass| bypass.close());
+            early.iter().for_each(|bypass| bypass.ahead.close());
         });
         Ok(Self {
             captured,
@@ -263,10 +274,7 @@ impl Pipeline {
         }
         let second = self.second.as_ref().and_then(SecondPipeline::restart);
         for restart in self.restart.iter().chain(second) {
-            restart
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .set_datagram(bytes);
+            lock(restart).set_datagram(bytes);
         }
     }
 
@@ -300,23 +308,6 @@ struct Maker {
     identity: Option<RunIdentity>,
 }
 
-impl Maker {
-    fn encode(
-        encoder: &mut Encoder,
-        frame: &CapturedFrame,
-        identity: Option<RunIdentity>,
-        place: u64,
-    ) -> Result<Encoded> {
-        match identity {
-            Some(RunIdentity { clock, run }) => encoder.encode_with_timecode(
-                &frame.content,
-                Timecode::new(place, frame.captured, clock, run),
-            ),
-            None => encoder.encode(&frame.content),
-        }
-    }
-}
-
 fn encode(
     mut maker: Maker,
     captured: &Arc<FrameSlot<CapturedFrame>>,
@@ -339,8 +330,10 @@ fn encode(
             waker.wake();
         });
         while let Some((place, frame)) = captured.take() {
-            let identity = maker.identity;
-            let encoded = Maker::encode(&mut maker.encoder, &frame, identity, place);
+            let timecode = maker
+                .identity
+                .map(|identity| Timecode::new(place, frame.captured, identity.clock, identity.run));
+            let encoded = maker.encoder.encode_with(&frame.content, timecode);
             let times = Times {
                 captured: frame.captured,
                 encoded: Some(clock::now()),
@@ -355,18 +348,9 @@ fn encode(
             frames.put(place, first);
             waker.wake();
             second.put(place, shown, |encoder| {
-                Maker::encode(encoder, &frame, identity, place)
+                encoder.encode_with(&frame.content, timecode)
             });
             waker.wake();
         }
     })
-}
-
-/// Runs a function when dropped, also by a panic.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use framegram_cli::threads::{Thread, Threads};
-use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage};
-use framegram_window::{ESCAPE, Input, Window, WindowScaler, fit};
+use framegram_media::{Decoder, XrgbImage};
+use framegram_window::{ESCAPE, Input, Window, WindowScaler, decode_for};
 
 use crate::latest::{Latest, latest};
 
@@ -38,19 +38,18 @@ impl Preview {
         let (opened, is_open) = mpsc::channel();
         let thread = threads.spawn("preview", move || {
             // Only the thread that created a window may use it.
-            let window = open_window();
-            let (window, result) = match window {
-                Ok(window) => (Some(window), Ok(())),
-                Err(error) => (None, Err(error)),
-            };
-            if opened.send(result).is_ok()
-                && let Some(mut window) = window
-            {
-                show(&mut window, &shown, decoder);
-                window.close();
+            match Window::open("framegram-send", "framegram-send", SIZE) {
+                Ok(mut window) if opened.send(Ok(())).is_ok() => {
+                    show(&mut window, &shown, decoder);
+                    window.close();
+                }
+                Ok(_) => {}
+                // The opener waits for it.
+                Err(error) => drop(opened.send(Err(error))),
             }
         })?;
-        is_open.recv().context("the window's thread ended")??;
+        let is_open = is_open.recv().context("the window's thread ended")?;
+        is_open.context("there is no display for --preview: remove it")?;
         Ok(Self {
             newest: Some(newest),
             thread: Some(thread),
@@ -75,17 +74,12 @@ impl Drop for Preview {
     }
 }
 
-fn open_window() -> Result<Window> {
-    Window::open("framegram-send", "framegram-send", SIZE)
-        .context("there is no display for --preview: remove it")
-}
-
 fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
     let (mut image, mut scaler) = (XrgbImage::default(), WindowScaler::default());
     let mut pixels = Vec::new();
     loop {
         let mut changed = match newest.recv_timeout(PATIENCE) {
-            Ok(jpeg) => decode(&mut decoder, &jpeg, window.size(), &mut image).is_ok(),
+            Ok(jpeg) => decode_for(&mut decoder, &jpeg, window.size(), &mut image).is_ok(),
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
@@ -105,17 +99,4 @@ fn show(window: &mut Window, newest: &Receiver<Bytes>, mut decoder: Decoder) {
             }
         }
     }
-}
-
-/// Decodes a picture at no more than its display size.
-fn decode(
-    decoder: &mut Decoder,
-    jpeg: &[u8],
-    size: (usize, usize),
-    image: &mut XrgbImage,
-) -> Result<(), Undecodable> {
-    let coded = decoder.size(jpeg)?;
-    let area = fit(coded, size);
-    let reduction = Reduction::towards(coded, (area.width, area.height));
-    decoder.decode(jpeg, reduction, image)
 }

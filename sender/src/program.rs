@@ -15,7 +15,6 @@ use crate::sandbox;
 use crate::source::{self, OpenSource, cameras};
 
 /// `framegram-send`, without OpenCV.
-#[must_use]
 pub fn without_opencv() -> ExitCode {
     main(|options| {
         if source::needs_opencv(&options.source) {
@@ -26,7 +25,6 @@ pub fn without_opencv() -> ExitCode {
 }
 
 /// The companion with OpenCV.
-#[must_use]
 pub fn with_opencv() -> ExitCode {
     main(|options| stream(options, source::open))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framegram_cli::numbers::or_none;
+use framegram_cli::numbers::{self, or_none};
 use framegram_common::stats::{Outcome, Statistics, ViewerFigures};
 use log::debug;
 
@@ -232,18 +232,8 @@ fn loss(statistics: &Statistics) -> Option<f64> {
 }
 
 fn clock(time: Duration) -> String {
-    let seconds = time.as_secs();
     let tenths = time.subsec_millis() / 100;
-    if seconds < 3600 {
-        format!("{}:{:02}.{tenths}", seconds / 60, seconds % 60)
-    } else {
-        format!(
-            "{}:{:02}:{:02}.{tenths}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        )
-    }
+    format!("{}.{tenths}", numbers::clock(time.as_secs()))
 }
 
 #[cfg(test)]

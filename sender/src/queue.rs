@@ -3,7 +3,9 @@
 //! are several per frame.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex};
+
+use framegram_cli::locks::{lock, unpoisoned};
 
 /// A slot for one item between one thread that puts items and several that take them.
 #[derive(Debug)]
@@ -51,7 +53,6 @@ pub enum PutResult {
 
 impl<T> FrameSlot<T> {
     /// An empty, open slot.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             state: Mutex::new(Waiting {
@@ -79,7 +80,7 @@ impl<T> FrameSlot<T> {
             }
         {
             state.putting += 1;
-            state = wait(&self.emptied, state);
+            state = unpoisoned(self.emptied.wait(state));
             state.putting -= 1;
         }
         if state.closed {
@@ -135,7 +136,7 @@ impl<T> FrameSlot<T> {
                 return None;
             }
             state.taking += 1;
-            state = wait(&self.filled, state);
+            state = unpoisoned(self.filled.wait(state));
             state.taking -= 1;
         }
     }
@@ -193,7 +194,6 @@ struct Items<T> {
 
 impl<T> Ordered<T> {
     /// For this many threads.
-    #[must_use]
     pub fn new(makers: usize) -> Self {
         Self {
             state: Mutex::new(Items {
@@ -214,7 +214,7 @@ impl<T> Ordered<T> {
         let mut state = lock(&self.state);
         while !self.is_close(place, &state) && !state.closed {
             state.waiting += 1;
-            state = wait(&self.room, state);
+            state = unpoisoned(self.room.wait(state));
             state.waiting -= 1;
         }
         state.items.insert(place, item);
@@ -261,14 +261,6 @@ impl<T> Ordered<T> {
         let state = lock(&self.state);
         state.makers == 0 && !state.items.contains_key(&state.next)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

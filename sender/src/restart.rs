@@ -41,7 +41,6 @@ pub struct Restart {
 
 impl Restart {
     /// For slices of at most half a chunk in datagrams of this many bytes.
-    #[must_use]
     pub fn new(datagram: usize) -> Self {
         Self {
             limit: half_a_chunk(datagram),
@@ -53,7 +52,6 @@ impl Restart {
     }
 
     /// The number of MCUs between restart markers in the next frame.
-    #[must_use]
     pub fn interval(&self) -> u16 {
         self.interval
     }

@@ -13,12 +13,12 @@ pub(crate) fn enter(options: &Options) -> Sandbox {
     }
     let outputs = options.report.iter().chain(&options.sdp);
     let outputs = outputs.chain(&options.impair_log);
-    let files = outputs.fold(Files::new(), |files, path| files.write(path));
+    let files = outputs.fold(Files::default(), |files, path| files.write(path));
     let keys = options.key.key_file.iter();
     let keys = keys.chain(&options.key.passphrase_file);
     let files = keys.fold(files, |files, path| files.read_alone(path));
-    let files = match &options.source {
-        source if source::needs_opencv(source) => files.cameras(),
+    let mut files = match &options.source {
+        source if source::needs_opencv(source) => files,
         Spec::Path(path) => match Row::of(path) {
             Some(row) => files.read(row.folder()),
             None => files.read(path),
@@ -26,9 +26,7 @@ pub(crate) fn enter(options: &Options) -> Sandbox {
         Spec::Url(_) | Spec::Pattern { .. } | Spec::Stdin => files,
         Spec::Camera(_) | Spec::CameraNamed(_) => files,
     };
-    Sandbox::enter(&if options.preview {
-        files.window()
-    } else {
-        files
-    })
+    files.has_cameras = source::needs_opencv(&options.source);
+    files.has_window = options.preview;
+    Sandbox::enter(&files)
 }

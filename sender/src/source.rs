@@ -33,7 +33,6 @@ use self::ffmpeg::Video;
 use self::http::HttpAnswer;
 use self::kind::FileKind;
 use self::mjpeg::Mjpeg;
-use self::spool::Spool;
 use crate::console::Console;
 use crate::stop::Stop;
 
@@ -136,7 +135,6 @@ pub type OpenSource = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
 
 /// Whether a source needs OpenCV: a camera, under any name.
-#[must_use]
 pub fn needs_opencv(spec: &Spec) -> bool {
     match spec {
         Spec::Camera(_) | Spec::CameraNamed(_) => true,
@@ -151,12 +149,7 @@ fn is_device(path: &Path) -> bool {
     metadata.is_ok_and(|metadata| metadata.file_type().is_char_device())
         && path
             .canonicalize()
-            .is_ok_and(|path| path.starts_with("/dev"))
-        && path
-            .canonicalize()
-            .ok()
-            .and_then(|path| cameras::number(&path))
-            .is_some()
+            .is_ok_and(|path| path.starts_with("/dev") && cameras::number(&path).is_some())
 }
 
 fn open_with(spec: &Spec, request: &Request, cameras: OpenCamera) -> Result<Box<dyn Source>> {
@@ -245,7 +238,7 @@ fn open_stream(
             request.rate,
         )?)),
         FileKind::Png | FileKind::Other if reads_back => {
-            let spool = Spool::read(input).with_context(|| format!("cannot read {name}"))?;
+            let spool = spool::read(input).with_context(|| format!("cannot read {name}"))?;
             let spool = spool.with_context(|| {
                 format!(
                     "{name} is a file whose index is at its end: {}",

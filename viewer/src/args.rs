@@ -223,7 +223,6 @@ pub enum Command {
 
 impl Args {
     /// The playout delay.
-    #[must_use]
     pub fn playout_delay(&self) -> Duration {
         self.latency
             .unwrap_or(receiver::Config::default().playout_delay)
@@ -242,12 +241,8 @@ impl Args {
     }
 }
 
-/// Checks the form only: an unknown host is a failure, not wrong usage.
 fn address(text: &str) -> Result<String, String> {
-    match net::resolve(text, Some(net::DEFAULT_PORT)) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(text.to_owned()),
-    }
+    net::check_form(text, Some(net::DEFAULT_PORT))
 }
 
 const RECEIVING: &str = "Receiving";

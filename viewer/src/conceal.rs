@@ -98,7 +98,6 @@ impl Stale {
     }
 
     /// Whether the picture arrived completely.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.units.is_empty()
     }

@@ -10,19 +10,19 @@
 
 use std::mem::take;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_cli::sandbox::Work;
 use framegram_cli::threads::{Thread, Threads};
 use framegram_common::receiver::ReceivedFrame;
 use framegram_common::stats::TimecodeCounts;
-use framegram_lab::timecode::TimecodeMeter;
-use framegram_media::{Decoder, Planes, Reduction, Undecodable, Vetter, XrgbImage, vet};
+use framegram_lab::timecode::{self, TimecodeMeter};
+use framegram_media::{Decoder, Planes, Undecodable, Vetter, XrgbImage, vet};
 use framegram_net::clock;
-use framegram_window::fit;
 
 use crate::conceal::Concealer;
 
@@ -220,7 +220,7 @@ impl DecodingThread {
         let jpeg = jpeg.clone();
         self.run(move |decoders| {
             while decoders.meters.len() <= tile {
-                decoders.meters.push(TimecodeMeter::new()?);
+                decoders.meters.push(TimecodeMeter::new(timecode::clock())?);
             }
             let meter = &mut decoders.meters[tile];
             meter.read_jpeg(&jpeg, at);
@@ -258,28 +258,6 @@ impl Own {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Decodes into `picture`, reduced to about the size that it has in an `area`. Returns its width
-/// and height as coded, and the reduction.
-///
-/// # Errors
-/// As [`Decoder::decode`].
-pub(crate) fn decode_for(
-    decoder: &mut Decoder,
-    jpeg: &[u8],
-    area: (usize, usize),
-    picture: &mut XrgbImage,
-) -> Result<((usize, usize), Reduction), Undecodable> {
-    let coded = decoder.size(jpeg)?;
-    let shown = fit(coded, area);
-    let reduction = Reduction::towards(coded, (shown.width, shown.height));
-    decoder.decode(jpeg, reduction, picture)?;
-    Ok((coded, reduction))
-}
-
 /// Why nothing is decoded after a panic, which is reported by itself.
 const ENDED: &str = "the decoding thread has ended";
 
@@ -297,7 +275,7 @@ mod tests {
     #[test]
     fn it_opens_no_file_while_the_thread_that_waits_does() {
         let main = thread::spawn(|| {
-            let sandbox = Sandbox::enter(&Files::new());
+            let sandbox = Sandbox::enter(&Files::default());
             let decoding = DecodingThread::start(&Threads::within(sandbox, &Stop::new())).unwrap();
             let is_open = |_: &mut Decoders| Ok(File::open("/etc/hosts").is_ok());
             assert!(!decoding.run(is_open).unwrap());
@@ -311,7 +289,7 @@ mod tests {
     #[test]
     fn what_it_hosts_decodes_in_the_thread_and_opens_no_file() {
         let main = thread::spawn(|| {
-            let sandbox = Sandbox::enter(&Files::new());
+            let sandbox = Sandbox::enter(&Files::default());
             let decoding = DecodingThread::start(&Threads::within(sandbox, &Stop::new())).unwrap();
             let within = decoding.clone();
             let hosted = decoding.host(move || {

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use framegram_cli::console::Console;
 use framegram_cli::pipe::StandardOutput;
+use framegram_cli::stop::Stop;
 use framegram_net::mdns::{self, LocalNetworks};
 use framegram_net::{self as net, Lookup, Waker, clock};
 
@@ -100,9 +100,9 @@ impl SenderSearch {
 }
 
 /// Writes the senders that announce themselves to standard output, one per line.
-pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
+pub(crate) fn list(stop: &Stop) -> anyhow::Result<()> {
     let mut search = SenderSearch::new(None)?;
-    let stopped = |_: &_| stop.load(Ordering::Acquire);
+    let stopped = |_: &_| stop.is_stopped();
     let senders = search.senders(LISTEN, stopped)?.clone();
     if senders.is_empty() {
         bail!(
@@ -125,7 +125,7 @@ pub(crate) fn list(stop: &AtomicBool) -> anyhow::Result<()> {
 pub(crate) fn find(
     sender: &SenderAddress,
     wait: Option<Duration>,
-    stop: &AtomicBool,
+    stop: &Stop,
     console: &Console,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let name = match sender {
@@ -141,11 +141,11 @@ pub(crate) fn find(
     console.say(&format!("Searching for {name:?} on the local network."));
     let mut search = SenderSearch::new(Some(name))?;
     let found = search.senders(wait.unwrap_or(Duration::MAX), |senders| {
-        senders.contains_key(name) || stop.load(Ordering::Acquire)
+        senders.contains_key(name) || stop.is_stopped()
     })?;
     match found.get(name) {
         Some(address) => Ok(Some(*address)),
-        None if stop.load(Ordering::Acquire) => Ok(None),
+        None if stop.is_stopped() => Ok(None),
         None => bail!(
             "no sender announces the name {name:?}: framegram-view discover lists those that \
              there are"

@@ -10,6 +10,8 @@ use framegram_common::{FrameNumber, SenderTime};
 use framegram_media::{Subsampling, XrgbImage};
 
 use crate::decoding::DecodingThread;
+use crate::report::live::Live;
+use crate::sink::Status;
 
 /// A decoding thread without a sandbox.
 pub(crate) fn decoding() -> DecodingThread {
@@ -75,5 +77,22 @@ impl Folder {
 
     pub(crate) fn path(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
+    }
+}
+
+/// The JSON report in a page.
+pub(crate) fn embedded(page: &str) -> serde_json::Value {
+    let (_, rest) = page.split_once("id=\"report\">").unwrap();
+    let (json, _) = rest.split_once("</script>").unwrap();
+    serde_json::from_str(json).unwrap()
+}
+
+/// What a sink displays at the start of a run.
+pub(crate) fn at_start(live: &Live) -> Status<'_> {
+    Status {
+        now: Duration::ZERO,
+        live,
+        ended: None,
+        tiles: &[],
     }
 }

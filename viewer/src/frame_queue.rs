@@ -1,9 +1,10 @@
 //! The queue of frames between the network thread and the sinks.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use framegram_cli::locks::{lock, unpoisoned};
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 
 /// Upper bound on frames that wait for a sink that needs every one: a few seconds, for a disk or a
@@ -61,7 +62,6 @@ impl State {
 
 impl FrameQueue {
     /// An empty queue.
-    #[must_use]
     pub fn new(keep: Keep) -> Self {
         Self {
             keep,
@@ -73,7 +73,7 @@ impl FrameQueue {
     /// Adds a frame. Returns the frames that it displaced.
     #[must_use]
     pub fn put(&self, frame: ReceivedFrame) -> Vec<FrameId> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let mut skipped = Vec::new();
         state.bytes += frame.jpeg.len();
         state.frames.push_back(frame);
@@ -92,11 +92,11 @@ impl FrameQueue {
     #[must_use]
     pub fn take(&self, patience: Duration) -> VecDeque<ReceivedFrame> {
         let idle = |state: &mut State| state.frames.is_empty() && !state.woken;
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if idle(&mut state) {
             state.is_awaited = true;
             let waited = self.changed.wait_timeout_while(state, patience, idle);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = unpoisoned(waited).0;
             state.is_awaited = false;
         }
         state.woken = false;
@@ -106,7 +106,7 @@ impl FrameQueue {
 
     /// Ends the current or the next wait.
     pub fn wake(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.woken = true;
         self.notify(state);
     }
@@ -117,10 +117,6 @@ impl FrameQueue {
         if is_awaited {
             self.changed.notify_one();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

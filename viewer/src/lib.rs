@@ -43,7 +43,6 @@ pub use framegram_cli::threads;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use framegram_cli::console::Console;
@@ -107,13 +106,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 /// Receives and shows until the run ends.
 fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Result<()> {
     let console = Arc::clone(console);
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    threads
-        .stop()
-        .on_stop(move || flag.store(true, Ordering::Release));
+    let stop = threads.stop();
     if let Some(Command::Discover) = args.command {
-        return discover::list(&stop);
+        return discover::list(stop);
     }
     // Datagrams from before it listened do not pass through the impaired link.
     let blind = args
@@ -164,7 +159,7 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         None => None,
         Some(sender) => {
             lookup = discover::lookup(sender);
-            let Some(address) = discover::find(sender, args.wait, &stop, &console)? else {
+            let Some(address) = discover::find(sender, args.wait, stop, &console)? else {
                 return Ok(());
             };
             Some(address)
@@ -245,7 +240,6 @@ fn receive(args: &Args, threads: &Threads, console: &Arc<Console>) -> anyhow::Re
         network,
         decoding,
         shared,
-        stop,
         files: outputs.files,
         snapshot: outputs.snapshot,
         stats: outputs.stats,

@@ -10,7 +10,6 @@ use framegram_common::stats::{DiscardReason, Discarded};
 use crate::args::{Args, SenderAddress};
 
 /// One line for a viewer that received no stream.
-#[must_use]
 pub(crate) fn line(args: &Args, statistics: &Statistics) -> String {
     let wait = seconds(args.wait.unwrap_or(Duration::ZERO).as_secs_f64());
     let refused = statistics.discarded.iter().max_by_key(|of| of.datagrams);
@@ -65,7 +64,6 @@ fn instead(refused: &Discarded, args: &Args) -> String {
 }
 
 /// What to check if the sender to connect to does not answer. A sender with another key is silent.
-#[must_use]
 pub(crate) fn advice(to: impl Display, has_key: bool) -> String {
     let key = match has_key {
         true => "has the same key",

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use framegram_cli::console::Console;
 use framegram_cli::pipe::Pipe;
+use framegram_cli::stop::Stop;
 use framegram_common::Statistics;
 use framegram_common::receiver::{FrameId, ReceivedFrame, SinkOutcome};
 use framegram_media::XrgbImage;
@@ -38,30 +38,29 @@ pub struct Presenter<D: ?Sized = dyn Sink> {
     /// Whether the timecode of every frame shown is read.
     reads_timecode: bool,
     files: ReportFiles,
-    /// The lines of figures for scripts (`--stats`).
-    lines: Option<(Lines, Pipe)>,
+    /// The lines of figures for scripts (`--stats`), one a second.
+    pub(crate) lines: Option<(Lines, Pipe)>,
     shared: Arc<Shared>,
-    /// Set from outside to end the run.
-    stop: Arc<AtomicBool>,
+    /// Ends the run.
+    stop: Stop,
     frames: u64,
     /// When the first frame was shown.
     first: Option<Duration>,
     /// The last frame shown in each tile.
     last: Vec<Option<Bytes>>,
     /// Receives one notice about anomalies in the sender's JPEGs.
-    remarks_to: Option<Arc<Console>>,
+    pub(crate) remarks_to: Option<Arc<Console>>,
 }
 
 impl<D: Sink + ?Sized> Presenter<D> {
     /// Frames come from the network thread, and their outcomes go back to it.
-    #[must_use]
     pub fn new(
         display: Option<Box<D>>,
         recording: Option<Recordings>,
         (decoding, reads_timecode): (DecodingThread, bool),
         files: ReportFiles,
         shared: Arc<Shared>,
-        stop: Arc<AtomicBool>,
+        stop: Stop,
     ) -> Self {
         Self {
             display,
@@ -78,16 +77,6 @@ impl<D: Sink + ?Sized> Presenter<D> {
             last: Vec::new(),
             remarks_to: None,
         }
-    }
-
-    /// Writes the figures to `out` too, one line per second.
-    pub fn tell_to(&mut self, out: Pipe) {
-        self.lines = Some((Lines::new(clock::now()), out));
-    }
-
-    /// Prints a notice on `console`, once, about anomalies in the sender's own JPEGs.
-    pub fn remark_to(&mut self, console: Arc<Console>) {
-        self.remarks_to = Some(console);
     }
 
     /// Writes the report, once the network thread has ended.
@@ -133,7 +122,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
     /// If a sink fails, or nothing arrived within the time set by `--wait`.
     pub fn run(&mut self, args: &Args) -> anyhow::Result<()> {
         let begun = clock::now();
-        while !self.stop.load(Ordering::Acquire) {
+        while !self.stop.is_stopped() {
             // The news is read first, so that what it says about the end holds for the frames taken
             // afterwards.
             let gone = self.shared.is_over();
@@ -180,7 +169,6 @@ impl<D: Sink + ?Sized> Presenter<D> {
     }
 
     /// The last frame shown in the first tile, as received.
-    #[must_use]
     pub fn last(&self) -> Option<&Bytes> {
         self.last.first()?.as_ref()
     }
@@ -230,7 +218,7 @@ impl<D: Sink + ?Sized> Presenter<D> {
                 jpeg: received.jpeg,
             });
             // A backlog of slow frames does not delay the end.
-            let is_stopped = self.stop.load(Ordering::Acquire);
+            let is_stopped = self.stop.is_stopped();
             if is_stopped || most.is_some_and(|most| self.frames >= most) {
                 break;
             }
@@ -356,7 +344,7 @@ fn status(news: &News) -> Status<'_> {
 }
 
 /// The statistics of each tile, if there are several.
-fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
+pub(crate) fn each(args: &Args, news: &News) -> Option<Vec<Statistics>> {
     let tiles = news.tiles.iter().map(|tile| tile.live.statistics.clone());
     (args.grid).then(|| tiles.collect())
 }
@@ -383,7 +371,6 @@ const IDLE: Duration = Duration::from_millis(50);
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use framegram_cli::stop::Stop;
     use framegram_cli::threads::Threads;
 
     use super::*;
@@ -416,10 +403,9 @@ mod tests {
         let files = ReportFiles::claim(std::slice::from_ref(&path), &threads).unwrap();
         let shared = Arc::new(Shared::new(FrameQueue::new(Keep::All), false).unwrap());
         let display: Box<dyn Sink> = Box::new(Broken);
-        let stop = Arc::default();
         let decoding = (DecodingThread::start(&threads).unwrap(), false);
         let (display, to) = (Some(display), Arc::clone(&shared));
-        let mut presenter = Presenter::new(display, None, decoding, files, to, stop);
+        let mut presenter = Presenter::new(display, None, decoding, files, to, Stop::new());
         assert_eq!(shared.frames.put(frame(0, &quadrants(32, 32))), []);
         let args = Args::parse_from(["framegram-view", "--headless"]);
         assert!(threads.guard(|| presenter.run(&args)).is_none());

@@ -35,7 +35,6 @@ pub struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// A report of these statistics.
-    #[must_use]
     pub fn new(statistics: &'a Statistics) -> Self {
         Self {
             file: ReportFile::new(statistics),
@@ -45,14 +44,12 @@ impl<'a> Report<'a> {
     }
 
     /// The statistics.
-    #[must_use]
     pub fn statistics(&self) -> &'a Statistics {
         self.file.statistics()
     }
 }
 
 /// `part` divided by `total`; `None` if it is unknown.
-#[must_use]
 pub fn share(part: Option<u64>, total: Option<u64>) -> Option<f64> {
     match (part, total) {
         (Some(part), Some(total)) if total > 0 => Some(part as f64 / total as f64),

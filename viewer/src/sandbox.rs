@@ -18,7 +18,7 @@ pub(crate) fn enter(args: &Args) -> Sandbox {
         .chain(&args.trace)
         .chain(&args.impair_log);
     let outputs = outputs.chain(&args.output).chain(&args.snapshot);
-    let files = outputs.fold(Files::new(), |files, path| files.write(path));
+    let files = outputs.fold(Files::default(), |files, path| files.write(path));
     let files = args.sdp.iter().fold(files, |files, path| files.read(path));
     let keys = args.key.key_file.iter().chain(&args.key.passphrase_file);
     let files = keys.fold(files, |files, path| files.read_alone(path));
@@ -27,8 +27,9 @@ pub(crate) fn enter(args: &Args) -> Sandbox {
     }
     // The key s writes snapshots into the current folder, unless --snapshot names
     // another one.
-    let files = files.write_new(Path::new(SNAPSHOT));
-    Sandbox::enter(&files.window())
+    let mut files = files.write_new(Path::new(SNAPSHOT));
+    files.has_window = true;
+    Sandbox::enter(&files)
 }
 
 /// A file in the current folder.

@@ -1,10 +1,11 @@
 //! State that the network thread and the main thread share: frames, their outcomes, and statistics.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
+use framegram_cli::locks::lock;
 use framegram_common::receiver::{FrameId, SinkOutcome};
 use framegram_common::stats::{FrameRecord, TimecodeCounts};
 use framegram_net::Waker;
@@ -61,7 +62,6 @@ pub struct TileNews {
 
 impl News {
     /// Whether any stream has been followed.
-    #[must_use]
     pub fn followed(&self) -> bool {
         self.tiles.iter().any(|tile| tile.last_received.is_some())
     }
@@ -130,7 +130,6 @@ impl Shared {
     }
 
     /// The current news.
-    #[must_use]
     pub fn news(&self) -> News {
         lock(&self.news).clone()
     }
@@ -147,7 +146,6 @@ impl Shared {
     }
 
     /// Whether the network thread has put its last frame.
-    #[must_use]
     pub fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
     }
@@ -192,10 +190,6 @@ impl Shared {
     pub(crate) fn tell(&self, change: impl FnOnce(&mut News)) {
         change(&mut lock(&self.news));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Upper bound on records that wait for their row: half an hour at 30 frames per second, while the

@@ -2,7 +2,6 @@
 //! ends the run.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use framegram_cli::console::Console;
@@ -11,13 +10,15 @@ use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::{Thread, Threads};
 use framegram_common::Statistics;
 use framegram_lab::thresholds::Condition;
+use framegram_net::clock;
 
 use crate::args::Args;
 use crate::decoding::DecodingThread;
 use crate::outputs::write_snapshot;
-use crate::presenter::Presenter;
+use crate::presenter::{Presenter, each};
 use crate::report::advice::Advice;
 use crate::report::files::ReportFiles;
+use crate::report::lines::Lines;
 use crate::report::text;
 use crate::shared::Shared;
 use crate::sink::Sink;
@@ -33,8 +34,6 @@ pub(crate) struct Showing<'a> {
     pub(crate) network: Thread<anyhow::Result<Statistics>>,
     pub(crate) decoding: DecodingThread,
     pub(crate) shared: Arc<Shared>,
-    /// Set from outside to end the run.
-    pub(crate) stop: Arc<AtomicBool>,
     pub(crate) files: ReportFiles,
     pub(crate) snapshot: Option<Snapshot>,
     /// Standard output, for `--stats`.
@@ -81,12 +80,11 @@ impl Showing<'_> {
             (self.decoding.clone(), self.args.read_timecode),
             std::mem::take(&mut self.files),
             Arc::clone(&self.shared),
-            Arc::clone(&self.stop),
+            self.threads.stop().clone(),
         );
-        presenter.remark_to(Arc::clone(&self.console));
-        if let Some(stats) = self.stats.take() {
-            presenter.tell_to(stats);
-        }
+        presenter.remarks_to = Some(Arc::clone(&self.console));
+        let stats = self.stats.take();
+        presenter.lines = stats.map(|out| (Lines::new(clock::now()), out));
         presenter
     }
 
@@ -114,11 +112,7 @@ impl Showing<'_> {
             Some(Err(_)) | None => shared.news().live.statistics.clone(),
         };
         let last = presenter.last().cloned();
-        let each = args.grid.then(|| {
-            let tiles = shared.news().tiles;
-            let each = tiles.iter().map(|tile| tile.live.statistics.clone());
-            each.collect::<Vec<_>>()
-        });
+        let each = each(args, &shared.news());
         let lines = match &each {
             Some(each) => text::lines_of_tiles(each, &statistics, &advice),
             None => text::lines(&statistics, &advice),

@@ -82,19 +82,6 @@ pub struct Status<'a> {
     pub tiles: &'a [TileNews],
 }
 
-#[cfg(test)]
-impl<'a> Status<'a> {
-    /// The status at the start of a run.
-    fn at_start(live: &'a Live) -> Self {
-        Self {
-            now: Duration::ZERO,
-            live,
-            ended: None,
-            tiles: &[],
-        }
-    }
-}
-
 /// The outcome of a frame that was to be shown later.
 pub struct Settled {
     /// Which frame.

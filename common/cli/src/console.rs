@@ -9,10 +9,11 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::locks::{lock, unpoisoned};
 use crate::threads::guarded;
 
 /// Interval between updates of the progress line on a terminal.
@@ -65,7 +66,6 @@ struct ConsoleState {
 
 impl Console {
     /// Writes to standard error, or nothing if `quiet`.
-    #[must_use]
     pub fn new(quiet: bool) -> Self {
         let error = io::stderr();
         let terminal = error.is_terminal();
@@ -92,7 +92,7 @@ impl Console {
         // report it.
         let writer = move || {
             let _ = guarded(|| taken.write_all(out));
-            taken.give_up();
+            taken.close();
         };
         let spawned = thread::Builder::new().name("console".into()).spawn(writer);
         Self {
@@ -103,13 +103,11 @@ impl Console {
     }
 
     /// Whether the line of progress is redrawn.
-    #[must_use]
     pub fn is_redrawn(&self) -> bool {
         self.terminal && !self.quiet
     }
 
     /// How often progress should be reported.
-    #[must_use]
     pub fn progress_interval(&self) -> Duration {
         if self.terminal { REDRAWN } else { WRITTEN }
     }
@@ -148,7 +146,7 @@ impl Console {
         if self.quiet {
             return;
         }
-        let mut state = self.queue.lock();
+        let mut state = lock(&self.queue.state);
         if !state.closed {
             change(&mut state);
         }
@@ -169,8 +167,7 @@ impl fmt::Debug for Console {
 impl Drop for Console {
     fn drop(&mut self) {
         self.flush();
-        self.queue.lock().closed = true;
-        self.queue.changed.notify_all();
+        self.queue.close();
     }
 }
 
@@ -236,13 +233,12 @@ impl ConsoleQueue {
     fn write_all(&self, mut out: impl Write) {
         let mut open = false;
         loop {
-            let mut state = self.lock();
+            let mut state = lock(&self.state);
             state.writing = false;
             state.written += 1;
             self.changed.notify_all();
-            while state.is_empty() && !state.closed {
-                state = self.wait(state);
-            }
+            let idle = |state: &mut ConsoleState| state.is_empty() && !state.closed;
+            state = unpoisoned(self.changed.wait_while(state, idle));
             if state.is_empty() {
                 return;
             }
@@ -255,7 +251,7 @@ impl ConsoleQueue {
     }
 
     fn flush(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let (mut written, mut since) = (state.written, Instant::now());
         while (state.writing || !state.is_empty()) && !state.closed {
             if state.written != written {
@@ -265,24 +261,14 @@ impl ConsoleQueue {
             if left.is_zero() {
                 return;
             }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state = unpoisoned(self.changed.wait_timeout(state, left)).0;
         }
     }
 
     /// Takes no more messages.
-    fn give_up(&self) {
-        self.lock().closed = true;
+    fn close(&self) {
+        lock(&self.state).closed = true;
         self.changed.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ConsoleState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, state: MutexGuard<'a, ConsoleState>) -> MutexGuard<'a, ConsoleState> {
-        let waited = self.changed.wait(state);
-        waited.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -381,7 +367,7 @@ mod tests {
             console.say(&line.to_string());
         }
         console.say("last");
-        assert_eq!(console.queue.lock().lines.len(), MOST_LINES);
+        assert_eq!(lock(&console.queue.state).lines.len(), MOST_LINES);
         let before = Instant::now();
         console.flush();
         let waited = before.elapsed();
@@ -422,6 +408,6 @@ mod tests {
         let console = Console::new(true);
         console.say("nothing");
         console.progress("nothing");
-        assert!(console.queue.lock().is_empty());
+        assert!(lock(&console.queue.state).is_empty());
     }
 }

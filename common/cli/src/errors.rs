@@ -45,7 +45,6 @@ pub fn all_of(outcomes: impl IntoIterator<Item = anyhow::Result<()>>) -> anyhow:
 }
 
 /// The errors, one line each.
-#[must_use]
 pub fn lines(error: &anyhow::Error) -> Vec<String> {
     match error.downcast_ref::<Failures>() {
         Some(Failures(several)) => several.iter().map(line).collect(),
@@ -55,7 +54,6 @@ pub fn lines(error: &anyhow::Error) -> Vec<String> {
 
 /// Whether the only problem is that nobody reads standard output any more. That
 /// is no failure.
-#[must_use]
 pub fn is_reader_gone(error: &anyhow::Error) -> bool {
     if let Some(Failures(several)) = error.downcast_ref::<Failures>() {
         return several.iter().all(is_reader_gone);

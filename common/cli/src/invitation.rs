@@ -14,7 +14,6 @@ const LINK_SCOPE: u8 = 2;
 /// The commands that reach a socket at `local`, on a machine with the addresses
 /// `own`: a line that starts with `heading` and says where to type them, then
 /// `command` with each address on a line.
-#[must_use]
 pub fn lines(heading: &str, command: &str, local: SocketAddr, own: &[IpAddr]) -> Vec<String> {
     let everywhere = local.ip().is_unspecified();
     let mut targets: Vec<IpAddr> = if everywhere {

@@ -52,7 +52,6 @@ pub struct KeyArgs {
 
 impl KeyArgs {
     /// The flag or variable that names a secret, if any.
-    #[must_use]
     pub fn given(&self) -> Option<&'static str> {
         if self.key_file.is_some() {
             Some("--key-file")
@@ -66,7 +65,6 @@ impl KeyArgs {
     }
 
     /// What a person types at the other program to use the same secret, if there is one.
-    #[must_use]
     pub fn invited(&self) -> Option<&'static str> {
         self.given().map(|given| match given {
             "--key-file" => "--key-file FILE",

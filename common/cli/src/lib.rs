@@ -9,6 +9,7 @@ pub mod exit;
 pub mod input;
 pub mod invitation;
 pub mod key;
+pub mod locks;
 pub mod logging;
 pub mod numbers;
 pub mod output;

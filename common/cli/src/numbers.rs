@@ -3,7 +3,6 @@
 use std::fmt::Display;
 
 /// A number with thousands separators.
-#[must_use]
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
@@ -18,7 +17,6 @@ pub fn count(number: u64) -> String {
 
 /// A share from 0 to 1 as a percentage. A share above zero never appears as zero,
 /// and one below 1 never as 100 %.
-#[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent == 0.0 {
@@ -37,7 +35,6 @@ pub fn percent(share: f64) -> String {
 }
 
 /// Bits per second with a unit.
-#[must_use]
 pub fn bit_rate(bits: f64) -> String {
     if bits >= 1e6 {
         format!("{:.1} Mbit/s", bits / 1e6)
@@ -47,15 +44,19 @@ pub fn bit_rate(bits: f64) -> String {
 }
 
 /// A time as `4.2 s` or `1:02:03`.
-#[must_use]
 pub fn seconds(seconds: f64) -> String {
-    let whole = seconds as u64;
-    if whole < 60 {
-        format!("{seconds:.1} s")
-    } else if whole < 3600 {
-        format!("{}:{:02}", whole / 60, whole % 60)
-    } else {
-        format!("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+    match seconds as u64 {
+        ..60 => format!("{seconds:.1} s"),
+        whole => clock(whole),
+    }
+}
+
+/// Seconds as a clock shows them: `0:42` or `1:02:03`.
+pub fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
     }
 }
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use log::info;
+use serde::Serialize;
 
 pub use self::conflict::{Named, conflict};
 use crate::paths::resolve;
@@ -102,7 +103,6 @@ impl OutputFile {
     }
 
     /// For content that nobody but the file's owner may read.
-    #[must_use]
     pub fn private(self) -> Self {
         Self {
             is_private: true,
@@ -155,7 +155,6 @@ impl OutputFile {
     }
 
     /// For content that grows. Calls `tell` if an older file is moved aside.
-    #[must_use]
     pub fn grow(self, tell: impl Fn(&str) + Send + 'static) -> Growing {
         Growing {
             path: self.path,
@@ -167,7 +166,6 @@ impl OutputFile {
     }
 
     /// The pipe or device, if the target is not a file.
-    #[must_use]
     pub fn pipe(&self) -> Option<&Arc<Pipe>> {
         match &self.place {
             PathTarget::Direct(pipe) => Some(pipe),
@@ -176,7 +174,6 @@ impl OutputFile {
     }
 
     /// The path as typed.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -272,7 +269,6 @@ impl Drop for Draft {
 impl Growing {
     /// Makes writing fail if a pipe has no room, instead of waiting for its
     /// reader. For threads that must not block.
-    #[must_use]
     pub fn without_waiting(self) -> Self {
         Self {
             patience: Some(Duration::ZERO),
@@ -281,7 +277,6 @@ impl Growing {
     }
 
     /// The path as typed.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -407,6 +402,16 @@ fn create_beside(place: &Path) -> io::Result<(File, PathBuf)> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Writes `value` as JSON, for people to read too.
+///
+/// # Errors
+/// Those of writing.
+pub fn write_json(out: &mut dyn Write, value: &impl Serialize) -> Result<()> {
+    // Serialized to a string first: serde's errors hide a closed pipe.
+    let text = serde_json::to_string_pretty(value)?;
+    Ok(writeln!(out, "{text}")?)
 }
 
 fn cannot_write(what: &str, path: &Path) -> String {

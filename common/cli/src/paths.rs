@@ -10,7 +10,6 @@ pub const STANDARD: &str = "-";
 const MOST_LINKS: usize = 40;
 
 /// The real path of a file, with all links resolved. The file need not exist.
-#[must_use]
 pub fn resolve(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -28,7 +27,6 @@ pub fn resolve(path: &Path) -> PathBuf {
 
 /// The file of a tile, by its index: the first has this path, the others are numbered, as
 /// `cam-2.mjpeg` next to `cam.mjpeg`.
-#[must_use]
 pub fn numbered(path: &Path, tile: usize) -> PathBuf {
     if tile == 0 {
         return path.to_owned();

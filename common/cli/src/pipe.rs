@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -17,9 +17,10 @@ use nix::fcntl::{FcntlArg, fcntl};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use thiserror::Error;
 
+use crate::locks::{lock, unpoisoned};
 use crate::paths::STANDARD;
 use crate::stop::Stop;
-use crate::threads::{Thread, Threads};
+use crate::threads::{OnDrop, Thread, Threads};
 
 /// Upper bound on bytes that wait for the reader, unless a single item is larger:
 /// a few decoded frames, for a reader that pauses briefly.
@@ -122,7 +123,7 @@ impl Pipe {
         let taken = Arc::clone(&queue);
         let thread = threads.spawn("pipe", move || {
             // Whatever ends this thread, nobody must keep waiting for it.
-            let _ended = Ended(&taken);
+            let _ended = OnDrop(|| taken.close());
             if let Err(error) = open().and_then(|out| taken.write_all(out)) {
                 taken.lock().failed = Some(error);
             }
@@ -188,7 +189,6 @@ impl Pipe {
 
     /// A buffer for the next item: an earlier one, with its content, if there is
     /// any. New memory for each frame costs as much as copying the frame.
-    #[must_use]
     pub fn buffer(&self) -> Vec<u8> {
         std::mem::take(&mut self.queue.lock().spare)
     }
@@ -303,7 +303,6 @@ pub struct PipeWriter {
 
 impl PipeWriter {
     /// Writes to `pipe`.
-    #[must_use]
     pub fn new(pipe: &Arc<Pipe>, patience: Option<Duration>) -> Self {
         Self {
             pipe: Arc::clone(pipe),
@@ -460,6 +459,11 @@ impl PipeQueue {
         lock(&self.state)
     }
 
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
     fn wait<'a>(
         &self,
         mut state: MutexGuard<'a, PipeState>,
@@ -467,30 +471,11 @@ impl PipeQueue {
     ) -> MutexGuard<'a, PipeState> {
         state.waiting += 1;
         let mut state = match time {
-            None => {
-                let waited = self.changed.wait(state);
-                waited.unwrap_or_else(PoisonError::into_inner)
-            }
-            Some(time) => {
-                let waited = self.changed.wait_timeout(state, time);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
+            None => unpoisoned(self.changed.wait(state)),
+            Some(time) => unpoisoned(self.changed.wait_timeout(state, time)).0,
         };
         state.waiting -= 1;
         state
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Ended<'a>(&'a PipeQueue);
-
-impl Drop for Ended<'_> {
-    fn drop(&mut self) {
-        self.0.lock().closed = true;
-        self.0.changed.notify_all();
     }
 }
 

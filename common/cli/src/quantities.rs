@@ -66,7 +66,8 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "a size is a whole number from 4k to 1G, such as 4M".to_owned())
 }
 
-fn split(text: &str) -> (&str, &str) {
+/// A number and what follows it, its unit.
+pub fn split(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

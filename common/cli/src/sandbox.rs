@@ -33,7 +33,6 @@ struct Limits {
 
 impl Sandbox {
     /// No sandbox.
-    #[must_use]
     pub fn off() -> Self {
         Self { limits: None }
     }

@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 /// A URL as it is printed: without user, password and query, which may hold one.
-#[must_use]
 pub fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.into();
@@ -20,7 +19,6 @@ pub fn redacted(url: &str) -> String {
 }
 
 /// A text as it is printed, with each URL in it [`redacted`].
-#[must_use]
 pub fn redacted_in(text: &str) -> String {
     if !text.contains("://") {
         return text.into();

@@ -1,8 +1,10 @@
 //! A request to stop, for all threads at once.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use crate::locks::{lock, unpoisoned};
 
 /// Upper bound on a wait, so that adding times cannot overflow.
 const A_DAY: Duration = Duration::from_secs(86_400);
@@ -27,14 +29,13 @@ struct StopState {
 
 impl Stop {
     /// Creates a request that is not made yet.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Makes the request. It cannot be withdrawn.
     pub fn stop(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.shared.state);
         state.stopped = true;
         let calls = std::mem::take(&mut state.calls);
         drop(state);
@@ -46,7 +47,7 @@ impl Stop {
 
     /// Calls `call` when the request is made, or now if it already was.
     pub fn on_stop(&self, call: impl FnOnce() + Send + 'static) {
-        let mut state = self.lock();
+        let mut state = lock(&self.shared.state);
         if state.stopped {
             drop(state);
             call();
@@ -56,35 +57,16 @@ impl Stop {
     }
 
     /// Whether the request was made.
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.lock().stopped
+        lock(&self.shared.state).stopped
     }
 
     /// Waits for `time`, at most a day, or until the request is made. Returns
     /// whether it was made.
-    #[must_use]
     pub fn wait(&self, time: Duration) -> bool {
-        let until = Instant::now() + time.min(A_DAY);
-        let mut state = self.lock();
-        while !state.stopped {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self
-                .shared
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
-    }
-
-    fn lock(&self) -> MutexGuard<'_, StopState> {
-        let state = self.shared.state.lock();
-        state.unwrap_or_else(PoisonError::into_inner)
+        let (state, changed) = (lock(&self.shared.state), &self.shared.changed);
+        let waited = changed.wait_timeout_while(state, time.min(A_DAY), |state| !state.stopped);
+        unpoisoned(waited).0.stopped
     }
 }
 

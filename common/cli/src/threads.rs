@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use log::debug;
 use thiserror::Error;
 
+use crate::locks::lock;
 use crate::sandbox::{Sandbox, Work};
 use crate::stop::Stop;
 
@@ -40,13 +41,11 @@ pub struct Thread<T> {
 
 impl Threads {
     /// A run whose panics trigger `stop`.
-    #[must_use]
     pub fn new(stop: &Stop) -> Self {
         Self::within(Sandbox::off(), stop)
     }
 
     /// A run in a sandbox whose panics trigger `stop`.
-    #[must_use]
     pub fn within(sandbox: Sandbox, stop: &Stop) -> Self {
         Self {
             stop: stop.clone(),
@@ -56,13 +55,11 @@ impl Threads {
     }
 
     /// The sandbox that the run is in.
-    #[must_use]
     pub fn sandbox(&self) -> &Sandbox {
         &self.sandbox
     }
 
     /// The request to stop, which a panic triggers.
-    #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -150,7 +147,6 @@ impl<T> Thread<T> {
     }
 
     /// Whether the thread has ended.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
@@ -186,6 +182,15 @@ pub fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
+/// Runs a function when dropped, also by a panic.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
 thread_local! {
     /// Inside a guard: the panic, if one has occurred.
     static SEEN: RefCell<Option<Option<Panicked>>> = const { RefCell::new(None) };
@@ -210,10 +215,6 @@ fn note(info: &PanicHookInfo<'_>) -> bool {
             .is_ok_and(|mut seen| seen.as_mut().map(|seen| *seen = Some(panicked)).is_some())
     })
     .unwrap_or(false)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

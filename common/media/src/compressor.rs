@@ -77,7 +77,7 @@ impl Compressor {
                 restart_interval: 0,
             },
             steps_of: None,
-            buffers: Pool::new(),
+            buffers: Pool::default(),
             second: None,
         })
     }

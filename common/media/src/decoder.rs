@@ -403,7 +403,6 @@ fn decompress_planes(
 
 impl Reduction {
     /// Returns the strongest reduction that leaves at least the width and height `shown`.
-    #[must_use]
     pub fn towards(coded: (usize, usize), shown: (usize, usize)) -> Self {
         [Self::Eighth, Self::Quarter, Self::Half]
             .into_iter()
@@ -429,7 +428,6 @@ impl Reduction {
     }
 
     /// Scales the side of a minimum coded unit, a multiple of 8 pixels.
-    #[must_use]
     pub fn of_unit(self, side: usize) -> usize {
         self.factor().scale(side)
     }

@@ -11,7 +11,6 @@ pub struct Undecodable(pub(crate) String);
 
 impl Undecodable {
     /// For this reason.
-    #[must_use]
     pub fn because(reason: &str) -> Self {
         Self(reason.to_owned())
     }

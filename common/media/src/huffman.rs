@@ -118,7 +118,6 @@ struct TableState {
 
 impl TableMaker {
     /// The tables for the next frame. The first frame uses those of T.81.
-    #[must_use]
     pub fn tables(&self) -> Arc<HuffmanTables> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&state.tables)

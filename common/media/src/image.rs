@@ -65,19 +65,16 @@ impl Image {
     }
 
     /// Width in pixels.
-    #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
     /// Height in pixels.
-    #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
     /// Converts 4:4:4 or gray to 4:2:0; `None` for others.
-    #[must_use]
     pub fn halved(&self) -> Option<Self> {
         let Pixels::Yuv(sampling @ (Subsampling::Yuv444 | Subsampling::Gray), planes) =
             &self.pixels
@@ -112,7 +109,6 @@ impl Image {
     }
 
     /// Converts 4:1:1, which some decoders lack, to 4:2:2. Returns others unchanged.
-    #[must_use]
     pub fn widened(self) -> Self {
         let Pixels::Yuv(Subsampling::Yuv411, planes) = &self.pixels else {
             return self;
@@ -131,7 +127,6 @@ impl Image {
     }
 
     /// Sets the aspect ratio of a pixel. An invalid one counts as square.
-    #[must_use]
     pub fn with_aspect(mut self, (across, down): (i32, i32)) -> Self {
         let side = |side: i32| u32::try_from(side).ok().filter(|side| *side > 0);
         self.aspect = side(across).zip(side(down)).unwrap_or(SQUARE);
@@ -140,7 +135,6 @@ impl Image {
 
     /// Width and height in square pixels, with the same height, as FFmpeg scales. Returns the size
     /// unchanged if the result would be too large.
-    #[must_use]
     pub fn square_size(&self) -> (usize, usize) {
         let (across, down) = self.aspect;
         let width = self.width as f64 * f64::from(across) / f64::from(down);
@@ -152,7 +146,6 @@ impl Image {
     }
 
     /// The pixels.
-    #[must_use]
     pub fn pixels(&self) -> &Pixels {
         &self.pixels
     }

@@ -38,7 +38,6 @@ pub struct Plane {
 
 impl Planes {
     /// Whether `other` has the same size and subsampling.
-    #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         let kind = |planes: &Self| (planes.width, planes.height, planes.subsampling);
         kind(self) == kind(other)
@@ -99,7 +98,6 @@ impl Planes {
     }
 
     /// The samples of all planes, if there is no padding between them.
-    #[must_use]
     pub fn packed(&self) -> Option<&[u8]> {
         let size = (self.width, self.height);
         let is_packed = self.subsampling.padded(size) == size
@@ -123,11 +121,6 @@ impl Planes {
         let step = self.subsampling.step();
         let padded = self.subsampling.padded((self.width, self.height));
         let chroma = (padded.0 / step.0, padded.1 / step.1);
-        let planes = if self.subsampling == Subsampling::Gray {
-            1
-        } else {
-            3
-        };
         let luma = Plane {
             pitch: padded.0,
             rows: padded.1,
@@ -142,7 +135,9 @@ impl Planes {
             height: chroma.1,
             step,
         };
-        [luma, chroma, chroma].into_iter().take(planes)
+        [luma, chroma, chroma]
+            .into_iter()
+            .take(self.subsampling.planes())
     }
 }
 

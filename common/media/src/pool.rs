@@ -16,13 +16,6 @@ pub struct Pool<T> {
 }
 
 impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
-    /// An empty pool.
-    #[must_use]
-    pub fn new() -> Self {
-        let (give, take) = bounded(MOST_IDLE);
-        Self { give, take }
-    }
-
     /// Takes an idle buffer with its old content, if there is one.
     #[must_use]
     pub fn take(&self) -> Option<T> {
@@ -30,7 +23,6 @@ impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
     }
 
     /// Shares `buffer` without a copy until its last holder drops it.
-    #[must_use]
     pub fn lend(&self, buffer: T) -> Bytes {
         Bytes::from_owner(Lent {
             buffer: Some(buffer),
@@ -41,13 +33,13 @@ impl<T: AsRef<[u8]> + Send + 'static> Pool<T> {
 
 impl<T: AsRef<[u8]> + Send + 'static> Default for Pool<T> {
     fn default() -> Self {
-        Self::new()
+        let (give, take) = bounded(MOST_IDLE);
+        Self { give, take }
     }
 }
 
 impl Pool<Vec<u8>> {
     /// Takes a buffer of exactly `len` bytes with undefined content.
-    #[must_use]
     pub fn take_sized(&self, len: usize) -> Vec<u8> {
         let mut buffer = self.take().unwrap_or_default();
         buffer.resize(len, 0);
@@ -81,7 +73,7 @@ mod tests {
 
     #[test]
     fn reuses_a_buffer_after_all_clones_are_dropped() {
-        let pool = Pool::new();
+        let pool = Pool::default();
         let buffer = vec![1_u8, 2, 3];
         let address = buffer.as_ptr();
         let lent = pool.lend(buffer);
@@ -95,7 +87,7 @@ mod tests {
 
     #[test]
     fn keeps_at_most_the_bound_of_idle_buffers() {
-        let pool = Pool::new();
+        let pool = Pool::default();
         let lent: Vec<_> = (0..2 * MOST_IDLE).map(|_| pool.lend(vec![0])).collect();
         drop(lent);
         assert_eq!(std::iter::from_fn(|| pool.take()).count(), MOST_IDLE);

@@ -6,8 +6,10 @@ use crate::subsampling::Subsampling;
 /// Expands planes to full range. The first `luma` samples are luma.
 pub(crate) fn to_full_range(planes: &mut [u8], luma: usize) {
     let (luma, chroma) = planes.split_at_mut(luma);
-    expand_luma(luma);
-    expand_chroma(chroma);
+    luma.iter_mut().for_each(|value| *value = wide_luma(*value));
+    chroma
+        .iter_mut()
+        .for_each(|value| *value = wide_chroma(*value));
 }
 
 /// The weights of red and blue in luma.
@@ -101,19 +103,6 @@ fn changed((by_blue, by_red): (i16, i16), blue: u8, red: u8) -> i16 {
     ((of(by_blue, blue) + of(by_red, red) + (1 << (FRACTION - 1))) >> FRACTION) as i16
 }
 
-/// Expands 16 to 235 to 0 to 255.
-pub(crate) fn expand_luma(plane: &mut [u8]) {
-    plane
-        .iter_mut()
-        .for_each(|value| *value = wide_luma(*value));
-}
-
-/// Expands 16 to 240 to 0 to 255; 128 stays.
-pub(crate) fn expand_chroma(plane: &mut [u8]) {
-    let values = plane.iter_mut();
-    values.for_each(|value| *value = wide_chroma(*value));
-}
-
 /// Copies luma and expands it to full range, without reading `to`.
 pub fn copy_luma_wide(from: &[u8], to: &mut [u8]) {
     for (to, from) in to.iter_mut().zip(from) {
@@ -128,11 +117,13 @@ pub fn copy_chroma_wide(from: &[u8], to: &mut [u8]) {
     }
 }
 
+/// Expands 16 to 235 to 0 to 255.
 fn wide_luma(value: u8) -> u8 {
     let above = u16::from(value.saturating_sub(16).min(219));
     ((above * 255 + 109) / 219) as u8
 }
 
+/// Expands 16 to 240 to 0 to 255; 128 stays.
 fn wide_chroma(value: u8) -> u8 {
     let above = u16::from(value.saturating_sub(16).min(224));
     ((above * 255 + 112) / 224) as u8
@@ -208,10 +199,10 @@ mod tests {
 
     #[test]
     fn expands_limited_range_to_the_nearest_value() {
-        let mut luma: Vec<u8> = (0..=255).collect();
-        let mut chroma = luma.clone();
-        expand_luma(&mut luma);
-        expand_chroma(&mut chroma);
+        let all: Vec<u8> = (0..=255).collect();
+        let (mut luma, mut chroma) = (all.clone(), all.clone());
+        copy_luma_wide(&all, &mut luma);
+        copy_chroma_wide(&all, &mut chroma);
         for value in 0..=255_u8 {
             let exact =
                 |low: f64, span: f64| ((f64::from(value) - low) * 255.0 / span).clamp(0.0, 255.0);

@@ -11,7 +11,6 @@ use crate::subsampling::Subsampling;
 /// A baseline JPEG with the steps of `quality`, 1 to 100, where these are longer than its own, and
 /// with restart markers after every `restart_interval` MCUs; 0 for none. `None` for other kinds of
 /// JPEG and for damaged ones.
-#[must_use]
 pub fn requantise(
     jpeg: &[u8],
     quality: u8,

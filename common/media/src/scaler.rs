@@ -18,20 +18,6 @@ pub struct Scaler {
 }
 
 impl Scaler {
-    /// A scaler that has scaled nothing.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            resizer: Resizer::new(),
-            // When shrinking, the filter covers the area of a target pixel, so that nothing
-            // flickers. When enlarging, it interpolates.
-            options: ResizeOptions::new()
-                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-                .use_alpha(false),
-            buffers: Pool::new(),
-        }
-    }
-
     /// Scales `picture` to exactly `width` x `height` in the same pixel format.
     ///
     /// # Errors
@@ -121,7 +107,15 @@ impl Scaler {
 
 impl Default for Scaler {
     fn default() -> Self {
-        Self::new()
+        Self {
+            resizer: Resizer::new(),
+            // When shrinking, the filter covers the area of a target pixel, so that nothing
+            // flickers. When enlarging, it interpolates.
+            options: ResizeOptions::new()
+                .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
+                .use_alpha(false),
+            buffers: Pool::default(),
+        }
     }
 }
 
@@ -146,7 +140,7 @@ mod tests {
                 subsampling,
             }
         };
-        let mut scaler = Scaler::new();
+        let mut scaler = Scaler::default();
         let kinds = [
             Subsampling::Yuv420,
             Subsampling::Yuv422,
@@ -172,7 +166,7 @@ mod tests {
 
     #[test]
     fn keeps_flat_colours_at_odd_sizes() {
-        let mut scaler = Scaler::new();
+        let mut scaler = Scaler::default();
         let bgr = [10_u8, 20, 30].repeat(37 * 21);
         let bgr = Image::bgr(37, 21, bgr.into()).unwrap();
         for (width, height) in [(1, 1), (19, 11), (75, 43)] {
@@ -202,7 +196,7 @@ mod tests {
             .map(|at| if at % 2 == 0 { 0 } else { 200 })
             .collect();
         let picture = Image::yuv(64, 64, Subsampling::Gray, stripes.into()).unwrap();
-        let scaled = Scaler::new().scale(&picture, 16, 16).unwrap();
+        let scaled = Scaler::default().scale(&picture, 16, 16).unwrap();
         let Pixels::Yuv(_, pixels) = scaled.pixels() else {
             panic!("another kind of pixels");
         };

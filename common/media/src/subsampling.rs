@@ -20,14 +20,12 @@ pub enum Subsampling {
 
 impl Subsampling {
     /// Width and height of each chroma plane of an image, if there is chroma.
-    #[must_use]
     pub fn chroma(self, width: usize, height: usize) -> Option<(usize, usize)> {
         let (across, down) = self.step();
         (self != Self::Gray).then(|| (width.div_ceil(across), height.div_ceil(down)))
     }
 
     /// Bytes of all planes of an image without padding.
-    #[must_use]
     pub fn bytes(self, width: usize, height: usize) -> usize {
         let (chroma_width, chroma_height) = self.chroma(width, height).unwrap_or((0, 0));
         width * height + 2 * chroma_width * chroma_height
@@ -37,6 +35,11 @@ impl Subsampling {
     pub(crate) fn padded_bytes(self, width: usize, height: usize) -> usize {
         let (width, height) = self.padded((width, height));
         self.bytes(width, height)
+    }
+
+    /// The number of planes.
+    pub(crate) fn planes(self) -> usize {
+        if self == Self::Gray { 1 } else { 3 }
     }
 
     /// Splits `planes` into planes, each with its width and height.

@@ -184,7 +184,6 @@ impl Y4mHeader {
     }
 
     /// Bytes of a frame in the file.
-    #[must_use]
     pub fn frame_bytes(&self) -> usize {
         let alpha = if self.has_alpha {
             self.width * self.height
@@ -203,7 +202,6 @@ impl Y4mHeader {
     }
 
     /// Frames per second, if stated.
-    #[must_use]
     pub fn frame_rate(&self) -> Option<f64> {
         let (over, under) = self.rate?;
         Some(f64::from(over) / f64::from(under))

@@ -18,15 +18,7 @@ use socket2::{Domain, Protocol, Type};
 /// If the text has another form, or the name is not known.
 pub fn resolve(text: &str, default_port: Option<u16>) -> io::Result<SocketAddr> {
     let (host, port) = split(text, default_port).ok_or_else(|| {
-        let form = if default_port.is_some() {
-            "HOST, HOST:PORT or [IPv6]:PORT"
-        } else {
-            "HOST:PORT or [IPv6]:PORT"
-        };
-        io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{text:?} is not an address: write it as {form}, with a port from 1 to 65535"),
-        )
+        io::Error::new(io::ErrorKind::InvalidInput, malformed(text, default_port))
     })?;
     if host.is_empty() {
         return Ok((Ipv6Addr::UNSPECIFIED, port).into());
@@ -61,9 +53,28 @@ pub(crate) fn split(text: &str, default_port: Option<u16>) -> Option<(&str, u16)
     }
 }
 
+/// Checks the form of an address that [`resolve`] takes: an unknown host is a failure, not wrong
+/// usage.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_form(text: &str, default_port: Option<u16>) -> Result<String, String> {
+    match split(text, default_port) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(malformed(text, default_port)),
+    }
+}
+
+fn malformed(text: &str, default_port: Option<u16>) -> String {
+    let form = match default_port {
+        Some(_) => "HOST, HOST:PORT or [IPv6]:PORT",
+        None => "HOST:PORT or [IPv6]:PORT",
+    };
+    format!("{text:?} is not an address: write it as {form}, with a port from 1 to 65535")
+}
+
 /// Whether datagrams to this address reach all machines of a network of this
 /// machine.
-#[must_use]
 pub fn is_broadcast(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_broadcast() || is_routed_as_broadcast(v4),
@@ -93,7 +104,6 @@ const ANY_PORT: u16 = 9;
 
 /// Addresses by which other machines may reach this one: those of all interfaces
 /// that are up, except loopback and link-local ones, IPv4 first.
-#[must_use]
 pub fn local_addresses() -> Vec<IpAddr> {
     let Ok(all) = getifaddrs() else {
         return Vec::new();

@@ -12,13 +12,11 @@ use nix::time::{ClockId, clock_gettime};
 use siphasher::sip::SipHasher24;
 
 /// The monotonic clock. All programs of one boot share it.
-#[must_use]
 pub fn now() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The wall clock (time since 1970, UTC) minus the monotonic clock.
-#[must_use]
 pub fn wall_offset() -> Duration {
     wall().saturating_sub(now())
 }
@@ -32,7 +30,6 @@ pub(crate) fn wall() -> Duration {
 /// monotonic clock (same machine, same boot, same time namespace) and pass the
 /// same `stream`. It does not reveal the machine's identity. `None` if the system
 /// does not tell.
-#[must_use]
 pub fn clock_id(stream: u64) -> Option<u64> {
     let clock = CLOCK.as_ref()?;
     let mut hasher = SipHasher24::new_with_key(&clock.boot.to_be_bytes());

@@ -36,7 +36,6 @@ pub struct HttpUrl {
 
 impl HttpUrl {
     /// `None` for any scheme but unencrypted HTTP.
-    #[must_use]
     pub fn of(url: &str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         if !scheme.eq_ignore_ascii_case("http") {
@@ -60,7 +59,6 @@ impl HttpUrl {
     }
 
     /// The URL of a redirect. The password is for this host only.
-    #[must_use]
     pub fn follow(&self, location: &str) -> String {
         let url = if location.contains("://") {
             location.to_owned()
@@ -111,7 +109,6 @@ impl HttpUrl {
     }
 
     /// The request of this URL. `fields` are header fields, each with its line end.
-    #[must_use]
     pub fn request(&self, fields: &str) -> String {
         let Self { host, path, .. } = self;
         format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n")
@@ -129,7 +126,6 @@ pub struct HttpHeader {
 
 impl HttpHeader {
     /// The header of bytes that come without one.
-    #[must_use]
     pub const fn none() -> Self {
         Self {
             status: 200,
@@ -171,7 +167,6 @@ impl HttpHeader {
     }
 
     /// The value of the first field of this name, in any case.
-    #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         let named = self
             .fields

@@ -17,7 +17,7 @@ pub mod mdns;
 mod socket;
 mod tcp;
 
-pub use address::{is_broadcast, local_addresses, resolve};
+pub use address::{check_form, is_broadcast, local_addresses, resolve};
 pub use interface::Interface;
 pub use lookup::Lookup;
 pub use socket::{
@@ -33,7 +33,6 @@ pub const DEFAULT_PORT: u16 = 5005;
 ///
 /// # Panics
 /// If the system has no source of random numbers.
-#[must_use]
 pub fn random_u64() -> u64 {
     getrandom::u64().expect("the system has no random numbers")
 }
@@ -42,7 +41,6 @@ pub fn random_u64() -> u64 {
 ///
 /// # Panics
 /// Where the system has none.
-#[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has no random numbers");

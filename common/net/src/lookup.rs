@@ -45,7 +45,6 @@ impl Lookup {
 
     /// A lookup of the host in `text`, which has the format of [`resolve`].
     /// `None` if the host is an address.
-    #[must_use]
     pub fn of(text: &str, default_port: Option<u16>) -> Option<Self> {
         let text = is_name(text, default_port).then(|| text.to_owned())?;
         Some(Self::new(move || resolve(&text, default_port)))

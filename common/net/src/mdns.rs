@@ -16,7 +16,7 @@ mod search;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use networks::{LocalNetworks, probe_local_network};
-pub use responder::{Change, Responder};
+pub use responder::Responder;
 pub use search::{MAX_SENDERS, Search};
 
 /// The multicast groups (<https://www.rfc-editor.org/rfc/rfc6762#section-3>).
@@ -48,7 +48,6 @@ const SERVICES: [&str; 4] = ["_services", "_dns-sd", "_udp", "local"];
 /// and type it in place of an address. A terminal, a table or a page must only
 /// display it: it has no control characters (such as tabs and line ends), no
 /// characters that change the direction of text, and no invisible ones.
-#[must_use]
 pub fn is_name(text: &str) -> bool {
     let hides = |letter| {
         matches!(letter,

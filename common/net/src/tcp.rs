@@ -72,7 +72,6 @@ impl Connection {
     }
 
     /// Address of the other end. IPv4 addresses are IPv4 even on an IPv6 socket.
-    #[must_use]
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -84,20 +83,17 @@ impl Connection {
     }
 
     /// Whether the connection is established.
-    #[must_use]
     pub fn is_established(&self) -> bool {
         self.is_established
     }
 
     /// Whether the kernel has sent nearly everything that it was given, so that
     /// new data leaves soon.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         self.is_ready
     }
 
     /// Number of bytes that the kernel has not taken yet.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.outgoing.len() - self.taken
     }
@@ -169,7 +165,6 @@ impl Connection {
     }
 
     /// What has arrived and is no complete packet yet.
-    #[must_use]
     pub fn pending(&self) -> &[u8] {
         self.incoming.bytes()
     }

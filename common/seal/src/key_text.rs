@@ -34,7 +34,6 @@ pub enum KeyTextError {
 }
 
 /// Returns the text of a key from random bits.
-#[must_use]
 pub fn key_text(random: (u64, u64)) -> Zeroizing<String> {
     let key = u128::from(random.0) << 64 | u128::from(random.1);
     let check = u128::from(check(key));

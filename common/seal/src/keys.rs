@@ -34,7 +34,6 @@ impl Suite {
     pub const ALL: [Self; 2] = [Self::Aes128Gcm, Self::ChaCha20Poly1305];
 
     /// The faster suite on this processor.
-    #[must_use]
     pub fn best() -> Self {
         if has_aes() {
             Self::Aes128Gcm
@@ -44,7 +43,6 @@ impl Suite {
     }
 
     /// Its name in logs.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Aes128Gcm => "AES-128-GCM",

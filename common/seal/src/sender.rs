@@ -53,7 +53,6 @@ struct Viewer {
 
 impl SenderSeal {
     /// The salt must be drawn at random at each start. The same salt again would repeat keys.
-    #[must_use]
     pub fn new(secret: Secret, salt: [u8; SALT], suite: Suite) -> Self {
         Self {
             keys: StartKeys::new(&secret, salt),
@@ -72,7 +71,6 @@ impl SenderSeal {
 
     /// Agrees with each viewer that connects on keys of its own. Their destinations begin at
     /// `first`. The seed must be drawn at random at each start.
-    #[must_use]
     pub fn accepting(self, first: u16, seed: [u8; SEED]) -> Self {
         let guests = Guests::new(Psk::new(&self.secret), first, Ephemerals::new(seed));
         Self {
@@ -248,7 +246,6 @@ impl SenderSeal {
     }
 
     /// Counts of the datagrams refused so far.
-    #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused
     }

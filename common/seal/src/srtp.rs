@@ -64,7 +64,6 @@ pub struct Srtp {
 
 impl Srtp {
     /// Creates both directions with this key. `None` only if the cipher cannot be set up.
-    #[must_use]
     pub fn new(key: &SrtpKey) -> Option<Self> {
         let (profile, control) = match key.suite() {
             SrtpSuite::AesCm128HmacSha1_80 => (
@@ -105,7 +104,6 @@ impl Srtp {
     }
 
     /// Bytes that sealing adds to a packet of a frame.
-    #[must_use]
     pub fn overhead(&self) -> usize {
         self.suite.overhead()
     }
@@ -293,7 +291,6 @@ impl Srtp {
     }
 
     /// Counts of the datagrams refused so far.
-    #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused
     }

@@ -69,7 +69,6 @@ struct Start {
 
 impl ViewerSeal {
     /// Number and salt of the viewer must be drawn at random at each start.
-    #[must_use]
     pub fn new(secret: Secret, viewer: u64, salt: [u8; SALT], suite: Suite) -> Self {
         Self {
             own: StartKeys::new(&secret, salt),
@@ -88,7 +87,6 @@ impl ViewerSeal {
 
     /// Connects: agrees with the sender on keys of its own. The seed must be drawn at random at
     /// each start.
-    #[must_use]
     pub fn connecting(self, seed: [u8; SEED]) -> Self {
         let (psk, ephemerals) = (Psk::new(&self.secret), Ephemerals::new(seed));
         let connecting = Connecting::new(psk, self.viewer, ephemerals);
@@ -270,7 +268,6 @@ impl ViewerSeal {
     }
 
     /// Counts of the datagrams refused so far.
-    #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused
     }

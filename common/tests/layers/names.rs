@@ -10,13 +10,12 @@ use syn::{Attribute, Ident, Item, ItemMod};
 use super::{CRATES, Name, is_for_tests, is_test, list, module, root};
 
 /// Names that types share on purpose: how many types, and why.
-const SHARED: [(&str, usize, &str); 9] = [
+const SHARED: [(&str, usize, &str); 8] = [
     ("Args", 2, "the command line of a program"),
     ("Cipher", 2, "what a program seals with"),
     ("Config", 2, "of the endpoints Sender and Receiver"),
     ("Event", 2, "of the endpoints Sender and Receiver"),
     ("Output", 2, "of the endpoints Sender and Receiver"),
-    ("Report", 2, "the report of a program"),
     ("Seal", 2, "the key of a program"),
     ("Transmit", 2, "of the endpoints Sender and Receiver"),
     ("Wire", 2, "the values of --wire of a program"),

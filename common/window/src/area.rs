@@ -15,7 +15,6 @@ pub struct Area {
 
 /// The largest area with the aspect ratio of `picture` that fits into `window`,
 /// centred.
-#[must_use]
 pub fn fit(picture: (usize, usize), window: (usize, usize)) -> Area {
     if picture.0 == 0 || picture.1 == 0 {
         return Area::default();

@@ -2,6 +2,7 @@
 //! the desktop (GNOME, Weston) leaves that to programs.
 
 mod area;
+mod decode;
 mod keys;
 mod scaler;
 
@@ -22,6 +23,7 @@ use winit::platform::{wayland, x11};
 use winit::window::{Fullscreen, Window as Inner, WindowAttributes, WindowId};
 
 pub use area::{Area, fit};
+pub use decode::decode_for;
 pub use keys::ESCAPE;
 pub use scaler::WindowScaler;
 
@@ -105,19 +107,16 @@ impl Window {
     }
 
     /// Width and height in pixels of the screen.
-    #[must_use]
     pub fn size(&self) -> (usize, usize) {
         pair(self.on_screen.size)
     }
 
     /// Screen pixels per unscaled pixel on this desktop.
-    #[must_use]
     pub fn scale(&self) -> f64 {
         self.inner().scale_factor()
     }
 
     /// Width and height of the screen in pixels.
-    #[must_use]
     pub fn screen(&self) -> Option<(usize, usize)> {
         Some(pair(self.monitor()?.0))
     }
@@ -165,7 +164,6 @@ impl Window {
     }
 
     /// Whether neither the user nor the desktop has changed the window's size.
-    #[must_use]
     pub fn is_as_opened(&self) -> bool {
         let now = self.on_screen.size.to_logical(self.scale());
         self.on_screen.opened_at == now && self.inner().fullscreen().is_none()

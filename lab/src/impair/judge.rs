@@ -31,7 +31,6 @@ pub struct Passage {
 
 impl Passage {
     /// The bytes that arrive of a datagram.
-    #[must_use]
     pub fn copy(&self, datagram: &[u8]) -> Vec<u8> {
         let mut copy = datagram.to_vec();
         if let Some(bit) = self.flipped

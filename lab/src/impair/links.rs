@@ -24,7 +24,6 @@ pub struct ImpairedLinks<T> {
 
 impl<T: Clone> ImpairedLinks<T> {
     /// Links with this impairment on one side of the stream.
-    #[must_use]
     pub fn new(impairment: &Impairment, side: Side, log: Option<Growing>) -> Self {
         let path = log.as_ref().map(|log| log.path().into());
         Self {
@@ -73,7 +72,6 @@ impl<T: Clone> ImpairedLinks<T> {
     }
 
     /// When the next datagram is due.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.stages.iter().filter_map(Stage::poll_timeout).min()
     }

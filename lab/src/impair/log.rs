@@ -80,13 +80,11 @@ impl Act {
     ];
 
     /// Its name in the log.
-    #[must_use]
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize].1
     }
 
     /// Whether a datagram was handed on.
-    #[must_use]
     pub fn is_handed_on(self) -> bool {
         matches!(self, Self::Delivered | Self::Damaged | Self::Corrupt)
     }
@@ -121,7 +119,6 @@ pub struct LoggedChunk {
 impl PacketName {
     /// The packet that a datagram contains, if it can be decoded, and whether the
     /// datagram is corrupt.
-    #[must_use]
     pub fn of(datagram: &[u8]) -> (Option<Self>, bool) {
         match Packet::decode(datagram) {
             Ok((header, packet)) => {

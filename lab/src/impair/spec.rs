@@ -17,6 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use framegram_cli::quantities::split;
 use framegram_common::wire::MAX_DATAGRAM;
 use thiserror::Error;
 
@@ -63,20 +64,15 @@ impl FromStr for Impairment {
                 _ => return Err(wrong(TERMS)),
             }
         }
-        match (impairment.rate, queue) {
-            (None, Some(_)) => {
-                let what = "a queue needs a rate: add one, such as rate=20M";
-                return Err(SpecError::new("queue", what));
-            }
-            (Some(_), queue) => impairment.queue = queue.unwrap_or(QUEUE),
-            (None, None) => {}
-        }
-        match (impairment.rate, bucket) {
-            (None, Some(_)) => {
-                let what = "a bucket needs a rate: add one, such as rate=20M";
-                return Err(SpecError::new("bucket", what));
-            }
-            (_, bucket) => impairment.bucket = bucket.unwrap_or_default(),
+        if impairment.rate.is_some() {
+            impairment.queue = queue.unwrap_or(QUEUE);
+            impairment.bucket = bucket.unwrap_or_default();
+        } else if let Some(term) = given
+            .into_iter()
+            .find(|it| ["queue", "bucket"].contains(it))
+        {
+            let what = format!("a {term} needs a rate: add one, such as rate=20M");
+            return Err(SpecError::new(term, &what));
         }
         Ok(impairment)
     }
@@ -276,13 +272,6 @@ fn number(text: &str) -> Option<f64> {
 fn mtu(text: &str) -> Option<usize> {
     let bytes = text.parse().ok()?;
     (1..=MAX_DATAGRAM).contains(&bytes).then_some(bytes)
-}
-
-fn split(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    text.split_at(end)
 }
 
 const EXAMPLE: &str = "loss=5%,delay=20ms±5ms,seed=7";

@@ -50,7 +50,6 @@ pub struct Handed<T> {
 
 impl<T: Clone> Stage<T> {
     /// An empty link. Keeps rows if `logged`.
-    #[must_use]
     pub fn new(impairment: Impairment, logged: bool) -> Self {
         Self {
             judge: Judge::new(impairment),
@@ -139,7 +138,6 @@ impl<T: Clone> Stage<T> {
     }
 
     /// When the next datagram is due.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.on_the_way.keys().next().map(|(due, _)| *due)
     }

@@ -24,7 +24,6 @@ pub struct TimecodeTally {
 
 impl TimecodeTally {
     /// Measures delays of timecodes with this clock; with `None`, of no timecode.
-    #[must_use]
     pub fn new(clock: Option<u16>) -> Self {
         Self {
             clock,
@@ -62,7 +61,6 @@ impl TimecodeTally {
     }
 
     /// The figures so far.
-    #[must_use]
     pub fn figures(&self) -> TimecodeCounts {
         TimecodeCounts {
             delay_ms: self.delays.percentiles(),
@@ -71,7 +69,6 @@ impl TimecodeTally {
     }
 
     /// Number of the last frame seen.
-    #[must_use]
     pub fn last(&self) -> Option<u32> {
         self.last.map(|timecode| timecode.number)
     }
@@ -110,7 +107,6 @@ impl TimecodeTally {
 }
 
 /// The figures in one line.
-#[must_use]
 pub fn summary(counts: &TimecodeCounts) -> String {
     let mut parts = vec![
         format!("{} frames seen", count(counts.shown)),

@@ -51,7 +51,6 @@ pub enum TraceError {
 
 impl TraceError {
     /// Whether the entries read so far are valid.
-    #[must_use]
     pub fn is_partial(&self) -> bool {
         matches!(self, Self::Cut(_) | Self::Damaged(_) | Self::Junk(_))
     }

@@ -36,7 +36,6 @@ pub struct Recorder {
 
 impl Recorder {
     /// A trace of a viewer with these settings, of at most `limit` bytes.
-    #[must_use]
     pub fn new(config: &receiver::Config, limit: u64, now: Duration) -> Self {
         let mut recorder = Self {
             limit,
@@ -148,19 +147,16 @@ impl Recorder {
     }
 
     /// Why the trace has ended; `None` while it goes on.
-    #[must_use]
     pub fn ended(&self) -> Option<Why> {
         self.why
     }
 
     /// Number of datagrams in the trace.
-    #[must_use]
     pub fn datagrams(&self) -> u64 {
         self.datagrams
     }
 
     /// Size of the trace so far, in bytes.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.written
     }

@@ -15,7 +15,6 @@ use super::path::Path;
 use super::{Prediction, Setting, TracedStream};
 
 /// Sends the frames of a trace again. The same seed gives the same result.
-#[must_use]
 pub fn replay(stream: &TracedStream, setting: &Setting, seed: u64) -> Prediction {
     let sender = sender::Config {
         interval: stream.interval,

@@ -40,22 +40,15 @@ impl StreamIndex {
         if self.len() >= MAX_HEARD || self.frames.len() >= MAX_FRAMES {
             return false;
         }
-        if number > MAX_NUMBER {
+        if number > MAX_NUMBER || datagram.disposition != Disposition::Received {
             return true;
         }
         let transit = datagram.arrival.wrapping_sub(sent) as i64;
-        let received = match datagram.disposition {
-            Disposition::Received => ReceivedPacket {
-                number,
-                sent,
-                transit,
-            },
-            Disposition::Corrupt
-            | Disposition::Duplicate
-            | Disposition::Foreign
-            | Disposition::Malformed => return true,
-        };
-        self.received[body.channel() as usize].push(received);
+        self.received[body.channel() as usize].push(ReceivedPacket {
+            number,
+            sent,
+            transit,
+        });
         match body {
             PacketBody::Chunk(place) if place.frame <= MAX_NUMBER => {
                 if let Some(base) = number.checked_sub(place.index.into()) {

@@ -198,14 +198,12 @@ impl TracedStream {
     }
 
     /// Number of frames sent, including those of which nothing arrived.
-    #[must_use]
     pub fn frames(&self) -> u64 {
         self.frames.len() as u64
     }
 
     /// Number of frames that are replayed: all, or evenly distributed stretches
     /// of a long trace.
-    #[must_use]
     pub fn replayed(&self) -> u64 {
         self.chosen().count() as u64
     }

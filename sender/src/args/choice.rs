@@ -34,7 +34,6 @@ pub enum Transport {
 
 impl Transport {
     /// Its name in a report.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
@@ -45,7 +44,6 @@ impl Transport {
 
 impl Wire {
     /// The protocol's format.
-    #[must_use]
     pub fn format(self) -> Format {
         match self {
             Self::Native => Format::Native,

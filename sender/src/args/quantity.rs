@@ -50,12 +50,8 @@ pub(super) fn destination(text: &str) -> Result<String, String> {
     }
 }
 
-/// Checks the form only.
 pub(super) fn listen(text: &str) -> Result<String, String> {
-    match net::resolve(text, Some(net::DEFAULT_PORT)) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(text.into()),
-    }
+    net::check_form(text, Some(net::DEFAULT_PORT))
 }
 
 pub(super) fn frame_bytes(text: &str) -> Result<usize, String> {

@@ -3,8 +3,6 @@
 //!
 //! [`Fit`] is the memory, [`QualitySearch`] the tries of one frame.
 
-use super::DEFAULT_MIN_QUALITY;
-
 /// The scales that are tried, in 64ths of a side: about two thirds of the area at first, then
 /// quickly down to where anything fits.
 const SCALES: [usize; 10] = [64, 48, 36, 26, 18, 12, 8, 4, 2, 1];
@@ -106,14 +104,15 @@ pub(super) struct QualitySearch {
 }
 
 impl Fit {
-    /// For frames of at most `limit` bytes, with quality `asked` if that fits.
-    pub(super) fn new(limit: usize, asked: u8) -> Self {
+    /// For frames of at most `limit` bytes, with quality `asked` if that fits. Pictures are scaled
+    /// down below the `lowest` quality.
+    pub(super) fn new(limit: usize, asked: u8, lowest: u8) -> Self {
         Self {
             limit,
             chosen_for: limit,
             needed: None,
             asked,
-            lowest: DEFAULT_MIN_QUALITY,
+            lowest,
             start: Try {
                 quality: asked,
                 step: 0,
@@ -126,20 +125,7 @@ impl Fit {
         }
     }
 
-    /// The same for consecutive frames: improvements are delayed, so that quality does not pump.
-    pub(super) fn steady(limit: usize, asked: u8) -> Self {
-        Self {
-            patience: PATIENCE,
-            ..Self::new(limit, asked)
-        }
-    }
-
-    /// The same, with pictures scaled down below this quality.
-    pub(super) fn with_lowest(self, lowest: u8) -> Self {
-        Self { lowest, ..self }
-    }
-
-    /// Delays improvements from now on, as in [`steady`](Self::steady).
+    /// Delays improvements from now on, so that the quality of consecutive frames does not pump.
     pub(super) fn keep_steady(&mut self) {
         self.patience = PATIENCE;
     }

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use framegram_cli::locks::lock;
 use framegram_common::jpeg::{JpegError, JpegHeader};
 use framegram_common::wire::Format;
 use framegram_common::wire::rtp_jpeg::Picture as Carried;
 
 use super::fit::Fit;
-use super::{Encoded, FrameOrigin, Settings, lock};
+use super::{Encoded, FrameOrigin, Settings};
 use crate::frame::Content;
 
 /// Passes JPEGs through for the encoders of a stream, in any thread.
@@ -24,7 +25,6 @@ impl PassThrough {
     }
 
     /// The frame as it is sent, if it is a JPEG that an encoder would pass through now.
-    #[must_use]
     pub fn pass(&self, content: &Content) -> Option<Encoded> {
         let Content::Jpeg(jpeg) = content else {
             return None;
@@ -35,7 +35,6 @@ impl PassThrough {
     }
 
     /// Whether a JPEG of this many bytes is short enough now.
-    #[must_use]
     pub fn fits(&self, len: usize) -> bool {
         lock(&self.fit).surely_passes(len)
     }

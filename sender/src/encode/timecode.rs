@@ -124,7 +124,7 @@ mod tests {
                 };
                 let mut encoder = Encoder::new(settings).unwrap();
                 let content = Content::Image(picture);
-                let encoded = encoder.encode_with_timecode(&content, TIMECODE).unwrap();
+                let encoded = encoder.encode_with(&content, Some(TIMECODE)).unwrap();
                 assert!(encoded.has_timecode);
                 assert_eq!(read(&encoded.jpeg), Some(TIMECODE), "{width}x{height}");
                 let plain = encoder.encode(&content).unwrap();
@@ -142,7 +142,7 @@ mod tests {
         let mut encoder = Encoder::new(settings).unwrap();
         for picture in pictures(1920, 1080) {
             let content = Content::Image(picture);
-            let encoded = encoder.encode_with_timecode(&content, TIMECODE).unwrap();
+            let encoded = encoder.encode_with(&content, Some(TIMECODE)).unwrap();
             assert_eq!(read(&encoded.jpeg), Some(TIMECODE));
         }
     }
@@ -154,7 +154,7 @@ mod tests {
         let own = Content::Jpeg(encoder.encode(&content).unwrap().jpeg);
         let passed = encoder.encode(&own).unwrap();
         assert_eq!(passed.origin, FrameOrigin::PassedThrough);
-        let encoded = encoder.encode_with_timecode(&own, TIMECODE).unwrap();
+        let encoded = encoder.encode_with(&own, Some(TIMECODE)).unwrap();
         let unsupported = false;
         assert_eq!(encoded.origin, FrameOrigin::Reencoded { unsupported });
         assert!(encoded.has_timecode);
@@ -168,7 +168,7 @@ mod tests {
         for picture in pictures(79, 47) {
             let content = Content::Image(picture);
             let plain: Bytes = encoder().encode(&content).unwrap().jpeg;
-            let encoded = encoder().encode_with_timecode(&content, TIMECODE).unwrap();
+            let encoded = encoder().encode_with(&content, Some(TIMECODE)).unwrap();
             assert!(!encoded.has_timecode);
             assert_eq!(encoded.jpeg, plain);
         }

@@ -2,8 +2,10 @@
 //! more than sending a short one.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+use framegram_cli::locks::{lock, unpoisoned};
 
 use crate::encode::Encoded;
 use crate::source::Content;
@@ -65,7 +67,7 @@ impl Ahead {
     /// Appends a frame, once there is room. Returns whether it is the only one that waits; `None`
     /// if no more are taken.
     pub(super) fn push(&self, frame: Early) -> Option<bool> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         if let Some(left) = state.most_left() {
             state = self.wait_for(left, state);
         }
@@ -79,7 +81,7 @@ impl Ahead {
 
     /// Waits until all were taken, or no more are.
     pub(super) fn wait_until_empty(&self) {
-        let state = self.lock();
+        let state = lock(&self.state);
         drop(self.wait_for(0, state));
     }
 
@@ -90,8 +92,7 @@ impl Ahead {
     ) -> MutexGuard<'a, EarlyFrames> {
         while state.frames.len() > left && !state.is_closed {
             state.until = Some(left);
-            let waited = self.emptied.wait(state);
-            state = waited.unwrap_or_else(PoisonError::into_inner);
+            state = unpoisoned(self.emptied.wait(state));
         }
         state.until = None;
         state
@@ -99,12 +100,12 @@ impl Ahead {
 
     /// What the first frame is like.
     pub(super) fn first<T>(&self, like: impl FnOnce(&Early) -> T) -> Option<T> {
-        self.lock().frames.front().map(like)
+        lock(&self.state).frames.front().map(like)
     }
 
     /// Takes the first frame.
     pub(super) fn take(&self) -> Option<Early> {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         let first = state.frames.pop_front()?;
         state.bytes -= first.encoded.jpeg.len();
         let left = state.frames.len();
@@ -118,16 +119,11 @@ impl Ahead {
 
     /// Drops what waits, and takes no more.
     pub(super) fn close(&self) {
-        let mut state = self.lock();
+        let mut state = lock(&self.state);
         state.frames.clear();
         (state.bytes, state.is_closed) = (0, true);
         drop(state);
         self.emptied.notify_all();
-    }
-
-    /// The data is consistent also after a panic of another thread.
-    fn lock(&self) -> MutexGuard<'_, EarlyFrames> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -164,7 +160,7 @@ mod tests {
     }
 
     fn waits(ahead: &Ahead) -> bool {
-        let state = ahead.lock();
+        let state = lock(&ahead.state);
         state
             .most_left()
             .is_some_and(|left| state.frames.len() > left)
@@ -199,10 +195,10 @@ mod tests {
             let reader = scope.spawn(|| {
                 for number in 0..FRAMES {
                     ahead.push(early(1_000, MS * number)).unwrap();
-                    assert!(ahead.lock().frames.len() <= MAX_FRAMES);
+                    assert!(lock(&ahead.state).frames.len() <= MAX_FRAMES);
                 }
                 ahead.wait_until_empty();
-                assert!(ahead.lock().frames.is_empty());
+                assert!(lock(&ahead.state).frames.is_empty());
             });
             for number in 0..FRAMES {
                 while ahead.first(|_| ()).is_none() {
@@ -214,7 +210,7 @@ mod tests {
             reader.join().unwrap();
         });
         assert!(ahead.take().is_none());
-        assert_eq!(ahead.lock().bytes, 0);
+        assert_eq!(lock(&ahead.state).bytes, 0);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! that are passed through, and what was encoded early.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use framegram_common::frame::Times;
@@ -12,7 +11,6 @@ use super::ahead::{Ahead, Early};
 use super::{CapturedFrame, EncodedFrame, PipelineCounts};
 use crate::encode::{Encoded, FrameOrigin, PassThrough};
 use crate::queue::{FrameSlot, Ordered, Put, PutResult};
-use crate::source::Content;
 
 /// The way past the encoders. The source thread puts frames that are due into their place in the
 /// order; those of a file it reads ahead, and the transmit loop does so once they are due.
@@ -26,11 +24,6 @@ pub(super) struct Bypass {
 }
 
 impl Bypass {
-    /// The frame as it is sent, if it is passed through.
-    pub(super) fn prepare(&self, content: &Content) -> Option<Encoded> {
-        self.passing.pass(content)
-    }
-
     /// Passes on a frame that is due, without waiting. Returns whether it did: otherwise an encoder
     /// has to shorten it, or older frames wait for one.
     pub(super) fn pass(&self, frame: Encoded, captured: Duration) -> bool {
@@ -73,11 +66,6 @@ impl Bypass {
         is_only.is_some()
     }
 
-    /// Waits until all frames that were read ahead were due.
-    pub(super) fn wait_until_empty(&self) {
-        self.ahead.wait_until_empty();
-    }
-
     /// Passes on the frames that were read ahead and are due. Returns when the next one is; `None`
     /// also if one waits for an encoder, which wakes the transmit loop.
     pub(super) fn release(&self, now: Duration) -> Option<Duration> {
@@ -94,8 +82,8 @@ impl Bypass {
                 return None;
             }
             let first = self.ahead.take()?;
-            self.counts.captured.fetch_add(1, Ordering::Relaxed);
             if let Some(place) = place {
+                self.counts.record(PutResult::Queued);
                 self.put(place, first.encoded, due);
                 continue;
             }
@@ -103,23 +91,18 @@ impl Bypass {
                 content: first.content,
                 captured: due,
             };
-            if self.captured.put(frame, Put::InTurn) == PutResult::Replaced {
-                self.counts.replaced.fetch_add(1, Ordering::Relaxed);
-            }
+            self.counts.record(self.captured.put(frame, Put::InTurn));
         }
-    }
-
-    /// Ends every wait.
-    pub(super) fn close(&self) {
-        self.ahead.close();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::encode::{Encoder, Limiter, Settings};
-    use crate::source::Pattern;
+    use crate::source::{Content, Pattern};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -142,7 +125,7 @@ mod tests {
     fn read(bypass: &Bypass, content: &Content, due: impl IntoIterator<Item = u32>) {
         for due in due {
             let frame = Early {
-                encoded: bypass.prepare(content).unwrap(),
+                encoded: bypass.passing.pass(content).unwrap(),
                 content: content.clone(),
                 due: MS * due,
             };
@@ -176,8 +159,8 @@ mod tests {
         let (bypass, limiter, content) = bypass();
         read(&bypass, &content, [10, 20, 30]);
         assert_eq!(bypass.release(10 * MS), Some(20 * MS));
-        limiter.set(bypass.prepare(&content).unwrap().jpeg.len() - 1);
-        assert!(bypass.prepare(&content).is_none());
+        limiter.set(bypass.passing.pass(&content).unwrap().jpeg.len() - 1);
+        assert!(bypass.passing.pass(&content).is_none());
         assert_eq!(bypass.release(20 * MS), Some(30 * MS));
         // No encoder has taken it yet.
         assert_eq!(bypass.release(30 * MS), None);
@@ -210,7 +193,7 @@ mod tests {
         // Two are ready, one waits for an encoder, and the others for that one.
         assert_eq!(bypass.ahead.first(|first| first.due), Some(4 * MS));
         assert_eq!(taken(&bypass), [1, 2]);
-        let newer = bypass.prepare(&content).unwrap();
+        let newer = bypass.passing.pass(&content).unwrap();
         assert!(!bypass.pass(newer, 9 * MS), "an older one waits");
     }
 }

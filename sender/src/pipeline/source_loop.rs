@@ -42,7 +42,7 @@ impl SourceLoop {
     pub(super) fn run(&mut self) -> Result<()> {
         let ended = self.read();
         if let Some(bypass) = &self.bypass {
-            bypass.wait_until_empty();
+            bypass.ahead.wait_until_empty();
         }
         ended
     }
@@ -68,7 +68,7 @@ impl SourceLoop {
             };
             let mut passed = None;
             if let Some(bypass) = self.bypass.clone() {
-                passed = bypass.prepare(&frame.content);
+                passed = bypass.passing.pass(&frame.content);
                 if let Some(media_time) = self.readable_ahead(&frame) {
                     let now = clock::now();
                     let due = clock.due(media_time, now).max(now);
@@ -87,7 +87,7 @@ impl SourceLoop {
                     }
                     passed = None;
                 }
-                bypass.wait_until_empty();
+                bypass.ahead.wait_until_empty();
             }
             let Some(taken) = self.when(&frame, &mut clock) else {
                 return Ok(());
@@ -99,7 +99,7 @@ impl SourceLoop {
                 && bypass.pass(passed, taken)
             {
                 captured += 1;
-                self.counts.captured.fetch_add(1, Ordering::Relaxed);
+                self.counts.record(PutResult::Queued);
                 continue;
             }
             let frame = CapturedFrame {
@@ -119,10 +119,7 @@ impl SourceLoop {
                 return Ok(());
             }
             captured += 1;
-            self.counts.captured.fetch_add(1, Ordering::Relaxed);
-            if outcome == PutResult::Replaced {
-                self.counts.replaced.fetch_add(1, Ordering::Relaxed);
-            }
+            self.counts.record(outcome);
         }
         Ok(())
     }
@@ -133,7 +130,7 @@ impl SourceLoop {
         if let (Some(bypass), Some(early)) = (&self.bypass, &self.early)
             && early.is_used
         {
-            bypass.wait_until_empty();
+            bypass.ahead.wait_until_empty();
         }
     }
 

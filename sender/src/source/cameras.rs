@@ -25,7 +25,6 @@ pub struct Camera {
 
 impl Camera {
     /// Its formats, each with the sizes and their highest frame rates.
-    #[must_use]
     pub fn formats(&self) -> Vec<String> {
         let device = self.device.display().to_string();
         let Ok(camera) = rscam::new(&device) else {
@@ -74,7 +73,6 @@ fn highest_rate(intervals: Option<rscam::IntervalInfo>) -> Option<f64> {
 }
 
 /// The list for a person: a line for each camera and for each of its formats.
-#[must_use]
 pub fn list() -> String {
     let cameras = all();
     if cameras.is_empty() {
@@ -96,7 +94,6 @@ pub fn list() -> String {
 }
 
 /// All cameras, by device number.
-#[must_use]
 pub fn all() -> Vec<Camera> {
     let mut cameras = in_folders(Path::new(CLASS), &LINKS.map(Path::new));
     cameras.sort_by_key(|camera| number(&camera.device));

@@ -123,7 +123,7 @@ impl Video {
     /// Where it is not a video.
     pub(super) fn spooled(spool: Spool, name: &str, request: &Request) -> Result<Self> {
         quiet()?;
-        let io = StreamIo::from_read_seek(spool.into_cursor())?;
+        let io = StreamIo::from_read_seek(spool)?;
         Self::read_by(io, name, request)
     }
 
@@ -207,11 +207,7 @@ impl Source for Video {
                     self.retry.succeeded();
                     let media_time = self.media_time(ticks);
                     self.number += 1;
-                    return Ok(Some(Captured {
-                        content,
-                        media_time,
-                        taken: None,
-                    }));
+                    return Ok(Some(Captured::at(media_time, content)));
                 }
                 _ if self.retry.is_stopped() => return Ok(None),
                 Ok(None) | Err(_) if self.live && self.number > 0 => {}

@@ -143,11 +143,7 @@ impl Source for Images {
                 Ok(content) => {
                     let media_time = paced::media_time(self.number, self.rate);
                     self.number += 1;
-                    return Ok(Some(Captured {
-                        content,
-                        media_time: Some(media_time),
-                        taken: None,
-                    }));
+                    return Ok(Some(Captured::at(Some(media_time), content)));
                 }
                 Err(error) if self.alone => return Err(error),
                 Err(error) => {

@@ -122,11 +122,7 @@ impl Source for Mjpeg {
                 if let Some((_, retry)) = &mut self.camera {
                     retry.succeeded();
                 }
-                return Ok(Some(Captured {
-                    content: Content::Jpeg(jpeg),
-                    media_time,
-                    taken: None,
-                }));
+                return Ok(Some(Captured::at(media_time, Content::Jpeg(jpeg))));
             }
             if self.ended {
                 match &mut self.camera {

@@ -27,13 +27,11 @@ pub struct MediaClock {
 
 impl MediaClock {
     /// A clock that starts with the first frame.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The same for frames from a pipe.
-    #[must_use]
     pub fn of_pipe() -> Self {
         Self {
             lead: LEAD,

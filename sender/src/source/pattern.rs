@@ -59,37 +59,18 @@ const EDGES: i32 = 70;
 const DIGITS: usize = 6;
 
 /// Digits of 5 x 7 dots, one byte per row, the left dot highest.
+#[rustfmt::skip]
 const FONT: [[u8; 7]; 10] = [
-    [
-        0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110,
-    ],
-    [
-        0b00100, 0b01100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110,
-    ],
-    [
-        0b01110, 0b10001, 0b00001, 0b00110, 0b01000, 0b10000, 0b11111,
-    ],
-    [
-        0b11111, 0b00010, 0b00100, 0b00010, 0b00001, 0b10001, 0b01110,
-    ],
-    [
-        0b00010, 0b00110, 0b01010, 0b10010, 0b11111, 0b00010, 0b00010,
-    ],
-    [
-        0b11111, 0b10000, 0b11110, 0b00001, 0b00001, 0b10001, 0b01110,
-    ],
-    [
-        0b00110, 0b01000, 0b10000, 0b11110, 0b10001, 0b10001, 0b01110,
-    ],
-    [
-        0b11111, 0b00001, 0b00010, 0b00100, 0b01000, 0b01000, 0b01000,
-    ],
-    [
-        0b01110, 0b10001, 0b10001, 0b01110, 0b10001, 0b10001, 0b01110,
-    ],
-    [
-        0b01110, 0b10001, 0b10001, 0b01111, 0b00001, 0b00010, 0b01100,
-    ],
+    [0b01110, 0b10001, 0b10011, 0b10101, 0b11001, 0b10001, 0b01110],
+    [0b00100, 0b01100, 0b00100, 0b00100, 0b00100, 0b00100, 0b01110],
+    [0b01110, 0b10001, 0b00001, 0b00110, 0b01000, 0b10000, 0b11111],
+    [0b11111, 0b00010, 0b00100, 0b00010, 0b00001, 0b10001, 0b01110],
+    [0b00010, 0b00110, 0b01010, 0b10010, 0b11111, 0b00010, 0b00010],
+    [0b11111, 0b10000, 0b11110, 0b00001, 0b00001, 0b10001, 0b01110],
+    [0b00110, 0b01000, 0b10000, 0b11110, 0b10001, 0b10001, 0b01110],
+    [0b11111, 0b00001, 0b00010, 0b00100, 0b01000, 0b01000, 0b01000],
+    [0b01110, 0b10001, 0b10001, 0b01110, 0b10001, 0b10001, 0b01110],
+    [0b01110, 0b10001, 0b10001, 0b01111, 0b00001, 0b00010, 0b01100],
 ];
 
 /// The moving test picture.
@@ -133,7 +114,7 @@ impl Pattern {
                 Texture::new(TILE / 2, in_size(COLOUR), 3),
             ],
             bars: [bar(0, 1), bar(1, 2), bar(2, 2)],
-            buffers: Pool::new(),
+            buffers: Pool::default(),
         })
     }
 
@@ -177,11 +158,10 @@ impl Source for Pattern {
         let picture = self.picture(self.number)?;
         let media_time = paced::media_time(self.number, self.rate);
         self.number += 1;
-        Ok(Some(Captured {
-            content: Content::Image(picture),
-            media_time: Some(media_time),
-            taken: None,
-        }))
+        Ok(Some(Captured::at(
+            Some(media_time),
+            Content::Image(picture),
+        )))
     }
 
     fn frame_rate(&self) -> Option<f64> {

@@ -9,23 +9,15 @@ const MAX_SPOOL: usize = 256 << 20;
 /// What to do about a file that is longer, or cut off.
 pub(super) const NAME_IT: &str = "give its name instead of piping it";
 
-/// A whole file out of a pipe.
-#[derive(Debug)]
-pub(super) struct Spool(Vec<u8>);
+/// A whole file out of a pipe, from its start.
+pub(super) type Spool = Cursor<Vec<u8>>;
 
-impl Spool {
-    /// Reads to the end; `None` where that is further than [`MAX_SPOOL`].
-    ///
-    /// # Errors
-    /// Those of `input`.
-    pub(super) fn read(input: impl Read) -> io::Result<Option<Self>> {
-        let mut bytes = Vec::new();
-        input.take(MAX_SPOOL as u64 + 1).read_to_end(&mut bytes)?;
-        Ok((bytes.len() <= MAX_SPOOL).then_some(Self(bytes)))
-    }
-
-    /// From its start.
-    pub(super) fn into_cursor(self) -> Cursor<Vec<u8>> {
-        Cursor::new(self.0)
-    }
+/// Reads to the end; `None` where that is further than [`MAX_SPOOL`].
+///
+/// # Errors
+/// Those of `input`.
+pub(super) fn read(input: impl Read) -> io::Result<Option<Spool>> {
+    let mut bytes = Vec::new();
+    input.take(MAX_SPOOL as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= MAX_SPOOL).then(|| Cursor::new(bytes)))
 }

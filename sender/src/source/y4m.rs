@@ -51,7 +51,7 @@ impl Y4m {
             rate: rate.or(own_rate).unwrap_or(DEFAULT_RATE),
             number: 0,
             cut_off: false,
-            buffers: Pool::new(),
+            buffers: Pool::default(),
         })
     }
 
@@ -112,11 +112,10 @@ impl Source for Y4m {
         };
         let media_time = paced::media_time(self.number, self.rate);
         self.number += 1;
-        Ok(Some(Captured {
-            content: Content::Image(picture),
-            media_time: Some(media_time),
-            taken: None,
-        }))
+        Ok(Some(Captured::at(
+            Some(media_time),
+            Content::Image(picture),
+        )))
     }
 
     fn rewind(&mut self) -> Result<bool> {

@@ -25,10 +25,8 @@ impl Args {
             ReportKind::of(path).map_err(wrong)?;
         }
         self.format().map_err(wrong)?;
-        if let Some(conflict) = self.conflict_of_key().or_else(|| self.conflict_of_files()) {
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, conflict));
-        }
-        match self.conflict() {
+        let conflict = self.conflict_of_key().or_else(|| self.conflict_of_files());
+        match conflict.or_else(|| self.conflict().map(str::to_owned)) {
             Some(conflict) => Err(Self::command().error(ErrorKind::ArgumentConflict, conflict)),
             None => Ok(self),
         }

@@ -28,7 +28,6 @@ pub enum Wire {
 
 impl Wire {
     /// The selected format; `None` for any.
-    #[must_use]
     pub fn format(self) -> Option<wire::Format> {
         match self {
             Self::Auto => None,
@@ -57,8 +56,5 @@ pub(super) fn sender(text: &str) -> Result<SenderAddress, String> {
     if !text.contains(':') {
         return Ok(SenderAddress::Name(text.to_owned()));
     }
-    match net::resolve(text, None) {
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Err(error.to_string()),
-        _ => Ok(SenderAddress::Address(text.to_owned())),
-    }
+    net::check_form(text, None).map(SenderAddress::Address)
 }

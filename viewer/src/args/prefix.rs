@@ -12,7 +12,6 @@ pub struct Prefix(IpNet);
 impl Prefix {
     /// Whether the prefix contains the address. An IPv4 address is the same in the IPv6 form that
     /// some sockets report.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }

@@ -24,7 +24,6 @@ pub struct Advice {
 impl Advice {
     /// Command that raises the kernel's limit, if it is below the requested
     /// buffer.
-    #[must_use]
     pub fn allow(&self) -> Option<String> {
         (self.given < self.buffer)
             .then(|| format!("sudo sysctl -w net.core.rmem_max={}", self.buffer))
@@ -50,7 +49,6 @@ impl Advice {
 }
 
 /// Where most of the losses happened, and what to do about them.
-#[must_use]
 pub fn place(statistics: &Statistics, advice: &Advice) -> Option<String> {
     place_of_frames(statistics, advice).or_else(|| place_of_packets(statistics, advice))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use framegram_cli::errors;
-use framegram_cli::output::{Draft, OutputFile};
+use framegram_cli::output::{Draft, OutputFile, write_json};
 use framegram_cli::pipe::Pipe;
 use framegram_cli::threads::Threads;
 use framegram_common::stats::FrameRecord;
@@ -91,13 +91,11 @@ impl ReportFiles {
     }
 
     /// Whether a report goes to standard output.
-    #[must_use]
     pub fn are_piped(&self) -> bool {
         self.piped.is_some()
     }
 
     /// Whether a file needs rows.
-    #[must_use]
     pub fn want_rows(&self) -> bool {
         !self.rows.is_empty()
     }
@@ -154,11 +152,6 @@ impl Rows {
     }
 }
 
-fn write_json(out: &mut dyn Write, report: &Report) -> anyhow::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, report).map_err(std::io::Error::from)?;
-    Ok(out.write_all(b"\n")?)
-}
-
 /// Name of standard output on the command line.
 const PIPE: &str = "-";
 
@@ -169,7 +162,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::fixture::Folder;
+    use crate::fixture::{Folder, embedded};
     use crate::report::timeline::Timeline;
 
     fn claim(paths: &[PathBuf]) -> anyhow::Result<ReportFiles> {
@@ -216,7 +209,7 @@ mod tests {
         let read = |path: &PathBuf| std::fs::read_to_string(path).unwrap();
         let json: Value = serde_json::from_str(&read(&paths[0])).unwrap();
         assert_eq!(json["timeline"]["outcomes"], "..n");
-        assert_eq!(html::embedded(&read(&paths[2])), json);
+        assert_eq!(embedded(&read(&paths[2])), json);
         assert_eq!(read(&paths[1]).trim_end(), csv::HEADER);
     }
 

@@ -227,14 +227,6 @@ fn pattern(statistics: &Statistics) -> Markup {
     }
 }
 
-/// The JSON report in a page.
-#[cfg(test)]
-pub(crate) fn embedded(page: &str) -> serde_json::Value {
-    let (_, rest) = page.split_once("id=\"report\">").unwrap();
-    let (json, _) = rest.split_once("</script>").unwrap();
-    serde_json::from_str(json).unwrap()
-}
-
 const STYLE: &str = include_str!("html/style.css");
 
 /// Minimum number of run lengths in a plot.

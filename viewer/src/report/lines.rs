@@ -38,7 +38,6 @@ struct Now {
 
 impl Lines {
     /// Starts at `now`.
-    #[must_use]
     pub fn new(now: Duration) -> Self {
         Self {
             started: now,
@@ -54,22 +53,17 @@ impl Lines {
         each: Option<&[Statistics]>,
         now: Duration,
     ) -> Option<Vec<u8>> {
-        self.is_due(now).then(|| self.line(live, each, now, false))
-    }
-
-    /// The last line.
-    #[must_use]
-    pub fn last(&self, live: &Live, each: Option<&[Statistics]>, now: Duration) -> Vec<u8> {
-        self.line(live, each, now, true)
-    }
-
-    fn is_due(&mut self, now: Duration) -> bool {
-        let due = now >= self.due;
+        let is_due = now >= self.due;
         // Missed seconds are skipped.
         while self.due <= now {
             self.due += EVERY;
         }
-        due
+        is_due.then(|| self.line(live, each, now, false))
+    }
+
+    /// The last line.
+    pub fn last(&self, live: &Live, each: Option<&[Statistics]>, now: Duration) -> Vec<u8> {
+        self.line(live, each, now, true)
     }
 
     fn line(

@@ -67,40 +67,32 @@ impl Meter {
 
 impl Live {
     /// Share of the frames with a known outcome that were lost, from 0 to 1.
-    #[must_use]
     pub fn loss(&self) -> Option<f64> {
         share(self.statistics.missed(), self.statistics.settled())
     }
 
     /// The title of the window.
-    #[must_use]
     pub fn title(&self) -> String {
         let mut parts = vec!["framegram".to_owned()];
         parts.extend(self.size());
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
-        parts.extend(
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
-        );
+        parts.extend(self.lost());
         parts.extend(self.delay());
         parts.join(" | ")
     }
 
     /// A short summary.
-    #[must_use]
     pub fn brief(&self) -> String {
         let parts = [
             self.size(),
             self.fps.map(|fps| format!("{fps:.0} fps")),
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
+            self.lost(),
             self.delay(),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
     /// The text of a progress line, without the time.
-    #[must_use]
     pub fn line(&self) -> String {
         let statistics = &self.statistics;
         let mut parts = Vec::new();
@@ -111,10 +103,7 @@ impl Live {
         parts.extend(self.fps.map(|fps| format!("{fps:.1} fps")));
         parts.extend(self.bitrate_bps.map(bit_rate));
         parts.extend(statistics.stream.quality.map(|q| format!("quality {q}")));
-        parts.extend(
-            self.loss()
-                .map(|loss| format!("frames lost {}", percent(loss))),
-        );
+        parts.extend(self.lost());
         parts.extend(self.repaired().map(|n| format!("{} repaired", count(n))));
         let delay = statistics.delay();
         parts.extend(delay.map(|delay| format!("delay p95 {:.0} ms", delay.p95)));
@@ -122,7 +111,6 @@ impl Live {
     }
 
     /// The figures drawn over the picture, line by line.
-    #[must_use]
     pub fn overlay(&self) -> Vec<String> {
         let Statistics {
             stream,
@@ -195,6 +183,11 @@ impl Live {
     fn repaired(&self) -> Option<u64> {
         let outcomes = &self.statistics.outcomes;
         Some(outcomes[Outcome::IntactParity]? + outcomes[Outcome::IntactRetransmission]?)
+    }
+
+    fn lost(&self) -> Option<String> {
+        let loss = self.loss()?;
+        Some(format!("frames lost {}", percent(loss)))
     }
 
     fn size(&self) -> Option<String> {

@@ -11,7 +11,6 @@ use super::verdict::{no_frame, verdict};
 use super::{delays, share};
 
 /// The report, line by line.
-#[must_use]
 pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = verdict_and_place(statistics, advice);
     lines.extend(frames(statistics));
@@ -30,7 +29,6 @@ pub fn lines(statistics: &Statistics, advice: &Advice) -> Vec<String> {
 }
 
 /// The report of several senders: each sender, then all together.
-#[must_use]
 pub fn lines_of_tiles(each: &[Statistics], all: &Statistics, advice: &Advice) -> Vec<String> {
     if each.is_empty() {
         return vec![no_frame(all)];
@@ -63,7 +61,6 @@ fn lines_of_several(all: &Statistics, advice: &Advice) -> Vec<String> {
 }
 
 /// The verdict, and where most of the losses happened and what to do about them.
-#[must_use]
 pub fn verdict_and_place(statistics: &Statistics, advice: &Advice) -> Vec<String> {
     let mut lines = vec![verdict(statistics)];
     lines.extend(place(statistics, advice));

@@ -134,7 +134,6 @@ impl TimelineRecorder {
 
     /// When the statistics are due next if nobody else needs them: `margin` before
     /// a second ends, so that each bucket gets its own.
-    #[must_use]
     pub fn due(&self, now: Duration, margin: Duration) -> Option<Duration> {
         let origin = self.origin?;
         let since = (now + margin).saturating_sub(origin);
@@ -174,7 +173,6 @@ impl TimelineRecorder {
     }
 
     /// The timeline so far.
-    #[must_use]
     pub fn timeline(&self) -> Timeline {
         Timeline {
             bucket_s: self.bucket_s(),

@@ -13,7 +13,6 @@ pub struct Headless {
 
 impl Headless {
     /// Frames are checked in the decoding thread.
-    #[must_use]
     pub fn new(decoding: DecodingThread) -> Self {
         Self { decoding }
     }
@@ -33,14 +32,14 @@ mod tests {
     use framegram_media::Subsampling;
 
     use super::*;
-    use crate::fixture::{decoding, frame, jpeg, quadrants};
+    use crate::fixture::{at_start, decoding, frame, jpeg, quadrants};
     use crate::report::live::Live;
 
     #[test]
     fn distinguishes_pictures_from_other_bytes() {
         let mut sink = Headless::new(decoding());
         let live = Live::default();
-        let status = Status::at_start(&live);
+        let status = at_start(&live);
         let mut show = |bytes: &[u8]| sink.show(&frame(0, bytes), &status).unwrap();
         assert_eq!(show(&quadrants(32, 32)), Shown::Yes);
         assert_eq!(show(b"GIF89a"), Shown::Undecodable);

@@ -66,7 +66,7 @@ enum Out {
 }
 
 enum Writer {
-    Mjpeg(DecodingThread, PartTimes),
+    Mjpeg(PartTimes),
     Y4m(Box<Y4mRecorder>),
 }
 
@@ -148,7 +148,7 @@ impl Recording {
             out,
             name,
             writer: match format {
-                RecordingFormat::Mjpeg => Writer::Mjpeg(decoding.clone(), PartTimes::default()),
+                RecordingFormat::Mjpeg => Writer::Mjpeg(PartTimes::default()),
                 RecordingFormat::Y4m => Writer::Y4m(Box::new(Y4mRecorder::new(decoding.clone()))),
             },
             decoding,
@@ -169,8 +169,8 @@ impl Recording {
     /// Writes the frame. Returns whether it was recorded.
     fn write(&mut self, frame: &ReceivedFrame) -> Result<bool, Failure> {
         match &mut self.writer {
-            Writer::Mjpeg(decoding, times) => {
-                decoding.check(frame.tile, &frame.jpeg)?;
+            Writer::Mjpeg(times) => {
+                self.decoding.check(frame.tile, &frame.jpeg)?;
                 times.write(frame, &mut self.out)?;
                 self.out.write_all(&frame.jpeg)?;
                 if !frame.jpeg.ends_with(&END) {

@@ -46,7 +46,6 @@ impl Recordings {
     }
 
     /// Whether the first tile is written to a pipe or a device, which is open already.
-    #[must_use]
     pub fn are_piped(&self) -> bool {
         self.tiles.first().is_some_and(Recording::is_piped)
     }

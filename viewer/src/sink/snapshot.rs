@@ -113,7 +113,6 @@ impl Snapshot {
 impl Series {
     /// File names next to that of `--snapshot`, otherwise `framegram-1.jpg` and so on in the
     /// current folder.
-    #[must_use]
     pub fn new(beside: Option<&Path>) -> Self {
         let kind = beside.and_then(|path| SnapshotKind::of(path).ok());
         Self {

@@ -12,14 +12,14 @@ use anyhow::Context;
 use bytes::Bytes;
 use framegram_common::receiver::ReceivedFrame;
 use framegram_media::{Reduction, Undecodable, XrgbImage};
-use framegram_window::{Input, fit};
+use framegram_window::{Input, decode_for, fit};
 
 use self::canvas::{Canvas, Place};
 use self::keys::{HELP, KeyCommand};
 use super::snapshot::Series;
 use super::{Flow, Shown, Sink, Status};
 use crate::conceal::Stale;
-use crate::decoding::{Decoders, DecodingThread, decode_for};
+use crate::decoding::{Decoders, DecodingThread};
 
 /// A window that shows one stream. Lives on the main thread.
 pub struct StreamWindow {

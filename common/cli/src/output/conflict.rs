@@ -20,7 +20,6 @@ pub struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// A file that is read, or replaced as a whole.
-    #[must_use]
     pub fn new(option: &'a str, path: &'a Path) -> Self {
         Self {
             option,
@@ -30,7 +29,6 @@ impl<'a> Named<'a> {
     }
 
     /// A file that grows under its final name.
-    #[must_use]
     pub fn growing(option: &'a str, path: &'a Path) -> Self {
         Self {
             grows: true,
@@ -41,7 +39,6 @@ impl<'a> Named<'a> {
 
 /// Explains why files cannot be written: an input would be overwritten, or two
 /// outputs would be the same file.
-#[must_use]
 pub fn conflict(inputs: &[Named<'_>], outputs: &[Named<'_>]) -> Option<String> {
     let read: Vec<_> = inputs
         .iter()

@@ -12,7 +12,7 @@ use landlock::{
 
 use crate::paths::{STANDARD, resolve};
 
-/// The files that a run needs.
+/// The files that a run needs, by default only those of the system.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
     read: Vec<PathBuf>,
@@ -21,21 +21,16 @@ pub struct Files {
     write_only: Vec<PathBuf>,
     /// Devices and pipes, which are opened but never created.
     devices: Vec<PathBuf>,
-    has_cameras: bool,
-    has_window: bool,
+    /// The cameras of this machine, including those connected later.
+    pub has_cameras: bool,
+    /// What a window needs: the display's cookie, cursors and fonts.
+    pub has_window: bool,
 }
 
 impl Files {
-    /// Only the files of the system.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Adds a folder, or a file and all files in its folder, because a playlist
     /// names other files and a file may be replaced. Of a file directly in the
     /// home or root folder, only that file is added.
-    #[must_use]
     pub fn read(mut self, path: &Path) -> Self {
         if path.as_os_str() == STANDARD {
             return self;
@@ -53,7 +48,6 @@ impl Files {
     }
 
     /// Adds a file that is read, without its folder.
-    #[must_use]
     pub fn read_alone(mut self, path: &Path) -> Self {
         self.read.extend(path.canonicalize());
         self
@@ -62,7 +56,6 @@ impl Files {
     /// Adds a file that is written. Its whole folder becomes writable, because the
     /// new file is written beside the older one and then takes its place. In the
     /// home and root folder, files can be written but not read.
-    #[must_use]
     pub fn write(mut self, path: &Path) -> Self {
         if path.as_os_str() == STANDARD {
             return self;
@@ -85,28 +78,9 @@ impl Files {
     }
 
     /// Adds the folder of new files, in which nothing can be read.
-    #[must_use]
     pub fn write_new(mut self, path: &Path) -> Self {
         self.write_only.extend(parent(path));
         self
-    }
-
-    /// Adds the cameras of this machine, including those connected later.
-    #[must_use]
-    pub fn cameras(self) -> Self {
-        Self {
-            has_cameras: true,
-            ..self
-        }
-    }
-
-    /// Adds what a window needs: the display's cookie, cursors and fonts.
-    #[must_use]
-    pub fn window(self) -> Self {
-        Self {
-            has_window: true,
-            ..self
-        }
     }
 
     /// Whether other programs are run. Under Wayland the title bar asks programs

@@ -18,7 +18,7 @@ fn within<T: Send + 'static>(files: Files, run: impl FnOnce(Sandbox) -> T + Send
 
 /// Whether this kernel has Landlock.
 fn has_landlock() -> bool {
-    let told = within(Files::new(), |sandbox| sandbox.to_string());
+    let told = within(Files::default(), |sandbox| sandbox.to_string());
     told.contains("Landlock V")
 }
 
@@ -46,7 +46,7 @@ fn files_that_nobody_named_cannot_be_opened_made_changed_or_removed() {
     let path = folder.path().to_owned();
     let named = path.join("in/named");
     let output = path.join("out/report.json");
-    let files = Files::new().read(&named).write(&output);
+    let files = Files::default().read(&named).write(&output);
     within(files, move |_| {
         // The named file, and others in its folder.
         assert_eq!(fs::read(&named).unwrap(), b"in/named");
@@ -89,7 +89,7 @@ fn new_files_can_be_written_where_nothing_can_be_read() {
     let folder = folder();
     let path = folder.path().to_owned();
     within(
-        Files::new().write_new(&path.join("out/framegram")),
+        Files::default().write_new(&path.join("out/framegram")),
         move |_| {
             let snapshot = path.join("out/framegram-1.jpg");
             let new = File::options().write(true).create_new(true).open(&snapshot);
@@ -112,7 +112,7 @@ fn a_link_leads_where_it_leads_and_no_further() {
     let path = folder.path().to_owned();
     let link = path.join("in/link");
     symlink("../other/secret", &link).unwrap();
-    within(Files::new().read(&link), move |_| {
+    within(Files::default().read(&link), move |_| {
         assert!(File::open(&link).is_ok());
         assert!(File::open(path.join("in/named")).is_ok());
         assert!(is_refused(File::open(path.join("out/older"))));
@@ -121,7 +121,7 @@ fn a_link_leads_where_it_leads_and_no_further() {
 
 #[test]
 fn no_other_program_is_run() {
-    within(Files::new(), |sandbox| {
+    within(Files::default(), |sandbox| {
         let told = sandbox.to_string();
         assert!(
             told.contains("; system calls restricted by seccomp"),
@@ -136,7 +136,7 @@ fn no_other_program_is_run() {
 
 #[test]
 fn a_thread_that_receives_opens_sockets_and_no_files() {
-    within(Files::new(), |sandbox| {
+    within(Files::default(), |sandbox| {
         assert!(File::open("/etc/hosts").is_ok());
         sandbox.confine(Work::Receiving);
         assert!(is_refused(File::open("/etc/hosts")));
@@ -156,7 +156,7 @@ fn a_thread_that_receives_opens_sockets_and_no_files() {
 
 #[test]
 fn a_thread_that_decodes_opens_nothing() {
-    within(Files::new(), |sandbox| {
+    within(Files::default(), |sandbox| {
         sandbox.confine(Work::Decoding);
         assert!(is_refused(File::open("/etc/hosts")));
         assert!(is_refused(UdpSocket::bind("127.0.0.1:0")));

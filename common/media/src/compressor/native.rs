@@ -127,12 +127,7 @@ impl<'a> NativeImage<'a> {
         subsampling: Subsampling,
         planes: &[PlaneRows<'a>],
     ) -> Self {
-        let components = if subsampling == Subsampling::Gray {
-            1
-        } else {
-            MAX_PLANES
-        };
-        assert_eq!(planes.len(), components, "all planes");
+        assert_eq!(planes.len(), subsampling.planes(), "all planes");
         Self::new(size, subsampling, planes)
     }
 
@@ -141,10 +136,7 @@ impl<'a> NativeImage<'a> {
         subsampling: Subsampling,
         planes: &[PlaneRows<'a>],
     ) -> Self {
-        let (across, down) = match subsampling {
-            Subsampling::Gray => (1, 1),
-            _ => subsampling.step(),
-        };
+        let (across, down) = subsampling.step();
         let mut image = Self {
             planes: [null(); MAX_PLANES],
             strides: [0; MAX_PLANES],
@@ -152,11 +144,7 @@ impl<'a> NativeImage<'a> {
             // An image has at most `MAX_SIDE` pixels on a side.
             width: width as u32,
             height: height as u32,
-            components: if subsampling == Subsampling::Gray {
-                1
-            } else {
-                3
-            },
+            components: subsampling.planes() as i32,
             across: across as i32,
             down: down as i32,
             is_packed: 0,

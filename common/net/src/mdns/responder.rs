@@ -78,17 +78,9 @@ struct LocalNetwork {
     news: bool,
 }
 
-/// A change that the user may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The name was taken; this is the new one.
-    Renamed(String),
-}
-
 impl Responder {
     /// Announces `name`, of 1 to [`MAX_NAME`] bytes, for a sender at `port` of
     /// this machine. `host` is a random number that identifies the sender.
-    #[must_use]
     pub fn new(name: &str, host: u64, port: u16, now: Duration) -> Self {
         let host = format!("framegram-{host:016x}");
         Self {
@@ -104,13 +96,11 @@ impl Responder {
     }
 
     /// Announces that viewers need a key.
-    #[must_use]
     pub fn with_key(self, needs_key: bool) -> Self {
         Self { needs_key, ..self }
     }
 
     /// The announced name.
-    #[must_use]
     pub fn name(&self) -> String {
         if self.attempt == 1 {
             return self.wanted.clone();
@@ -159,7 +149,7 @@ impl Responder {
         network: u32,
         datagram: &[u8],
         now: Duration,
-    ) -> Option<Change> {
+    ) -> Option<String> {
         let message = Message::decode(datagram)?;
         let rival = message.records.iter().find_map(|record| self.rival(record));
         if message.is_response {
@@ -220,7 +210,6 @@ impl Responder {
     }
 
     /// When the next datagram may be due.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         let probing = matches!(self.state, ResponderState::Probing(..));
         let answers = self.networks.iter().filter_map(|network| network.due);
@@ -271,14 +260,14 @@ impl Responder {
             .for_each(|network| network.news = true);
     }
 
-    fn rename(&mut self, now: Duration) -> Option<Change> {
+    fn rename(&mut self, now: Duration) -> Option<String> {
         if self.changes >= MAX_CHANGES {
             return None;
         }
         self.changes += 1;
         self.attempt += 1;
         self.begin(ResponderState::Probing(0, now));
-        Some(Change::Renamed(self.name()))
+        Some(self.name())
     }
 
     /// The claim in another machine's record of a service with this name, in wire

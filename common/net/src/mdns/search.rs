@@ -33,7 +33,6 @@ impl Search {
     /// Starts the search at `now`: for all senders, or only for the one with the
     /// name `wanted`. Then no other sender can take its place in the bounded
     /// list.
-    #[must_use]
     pub fn new(wanted: Option<&str>, now: Duration) -> Self {
         Self {
             wanted: wanted.map(str::to_owned),
@@ -113,19 +112,16 @@ impl Search {
     }
 
     /// When the next query is due.
-    #[must_use]
     pub fn poll_timeout(&self) -> Duration {
         self.due
     }
 
     /// The senders found.
-    #[must_use]
     pub fn senders(&self) -> &BTreeMap<String, SocketAddr> {
         &self.senders
     }
 
     /// Whether a sender needs a key.
-    #[must_use]
     pub fn needs_key(&self, name: &str) -> bool {
         self.keyed.contains(name)
     }

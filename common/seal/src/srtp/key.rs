@@ -29,7 +29,6 @@ impl SrtpSuite {
     ];
 
     /// Its registered name.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
@@ -111,7 +110,6 @@ impl SrtpKey {
     /// Derives a key from a secret and 128 bits that must be drawn at random at each start. SRTP
     /// begins with the same packet number at each start, and no key may seal two packets of one
     /// number. `None` only if the key cannot be derived.
-    #[must_use]
     pub fn derive(secret: &Secret, salt: &[u8; SALT], suite: SrtpSuite) -> Option<Self> {
         let length = suite.master_len();
         let mut master = Zeroizing::new(vec![0; length]);
@@ -162,14 +160,12 @@ impl SrtpKey {
     }
 
     /// The attribute, without `a=crypto:`.
-    #[must_use]
     pub fn attribute(&self) -> Zeroizing<String> {
         let key = Zeroizing::new(Base64::encode_string(&self.master));
         Zeroizing::new(format!("1 {} inline:{}", self.suite.name(), *key))
     }
 
     /// The cipher.
-    #[must_use]
     pub fn suite(&self) -> SrtpSuite {
         self.suite
     }

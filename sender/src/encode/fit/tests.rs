@@ -1,6 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::encode::DEFAULT_MIN_QUALITY;
+
+fn steady(limit: usize) -> Fit {
+    let mut fit = Fit::new(limit, 80, DEFAULT_MIN_QUALITY);
+    fit.keep_steady();
+    fit
+}
 
 /// A picture whose bytes fall with quality and area; `power` is the slope.
 fn size(full: f64, power: f64, attempt: Try) -> usize {
@@ -33,7 +40,7 @@ proptest! {
         fulls in proptest::collection::vec(1_000.0..20_000_000.0_f64, 1..20),
         power in 0.5..1.2_f64,
     ) {
-        let mut fit = Fit::new(limit, asked);
+        let mut fit = Fit::new(limit, asked, DEFAULT_MIN_QUALITY);
         for full in fulls {
             let (search, best, tries) = play(&mut fit, full, power);
             prop_assert!(tries <= 20);
@@ -52,7 +59,7 @@ proptest! {
 
 #[test]
 fn needs_one_try_a_frame_once_it_has_settled() {
-    let mut fit = Fit::new(50_000, 80);
+    let mut fit = Fit::new(50_000, 80, DEFAULT_MIN_QUALITY);
     let (search, _, first) = play(&mut fit, 2_000_000.0, SHRINK);
     assert!(search.fitted.unwrap().0.quality < 80);
     assert!(first <= ENOUGH_TRIES, "{first} tries");
@@ -65,7 +72,7 @@ fn needs_one_try_a_frame_once_it_has_settled() {
 
 #[test]
 fn scales_only_when_quality_is_not_enough_and_recovers() {
-    let mut fit = Fit::new(10_000, 80);
+    let mut fit = Fit::new(10_000, 80, DEFAULT_MIN_QUALITY);
     let (search, _, _) = play(&mut fit, 10_000_000.0, SHRINK);
     let (fitted, _) = search.fitted.unwrap();
     assert!(fitted.is_scaled());
@@ -84,7 +91,7 @@ fn scales_only_when_quality_is_not_enough_and_recovers() {
 
 #[test]
 fn leaves_the_requested_quality_of_a_frame_that_fits() {
-    let mut fit = Fit::new(1_000_000, 80);
+    let mut fit = Fit::new(1_000_000, 80, DEFAULT_MIN_QUALITY);
     for _ in 0..3 {
         let (search, _, tries) = play(&mut fit, 2_000_000.0, SHRINK);
         assert_eq!(
@@ -100,7 +107,7 @@ fn leaves_the_requested_quality_of_a_frame_that_fits() {
 
 #[test]
 fn does_not_pump_where_pictures_flicker() {
-    let mut fit = Fit::steady(50_000, 80);
+    let mut fit = steady(50_000);
     let mut qualities = Vec::new();
     for frame in 0..300 {
         let full = if frame % 10 == 0 {
@@ -117,7 +124,7 @@ fn does_not_pump_where_pictures_flicker() {
 
 #[test]
 fn quality_rises_after_a_delay() {
-    let mut fit = Fit::steady(50_000, 80);
+    let mut fit = steady(50_000);
     play(&mut fit, 2_000_000.0, SHRINK);
     let low = fit.start;
     // The previous frame already allowed better, and counts as the first.
@@ -134,7 +141,7 @@ fn quality_rises_after_a_delay() {
 #[test]
 fn quality_rises_soon_where_the_path_comes_to_carry_more() {
     const FULL: f64 = 5_000_000.0;
-    let mut fit = Fit::steady(50_000, 80);
+    let mut fit = steady(50_000);
     for _ in 0..PATIENCE {
         play(&mut fit, FULL, SHRINK);
     }
@@ -165,7 +172,7 @@ fn a_limit_that_falls_at_once_and_rises_slowly_is_used() {
     // As that of a path after each hiccup of the sender. Sizes fall by other exponents than
     // guessed, too.
     for power in [0.6, SHRINK, 1.0] {
-        let mut fit = Fit::steady(80_000, 80);
+        let mut fit = steady(80_000);
         let (mut made, mut limits) = (0, 0);
         for frame in 0..600 {
             let limit = 50_000 + 1_000 * (frame % 40);
@@ -181,7 +188,7 @@ fn a_limit_that_falls_at_once_and_rises_slowly_is_used() {
 
 #[test]
 fn a_frame_begun_before_a_change_does_not_revert_it() {
-    let mut fit = Fit::new(50_000, 80);
+    let mut fit = Fit::new(50_000, 80, DEFAULT_MIN_QUALITY);
     play(&mut fit, 2_000_000.0, SHRINK);
     let mut old = fit.search();
     play(&mut fit, 100_000.0, SHRINK);
@@ -195,12 +202,12 @@ fn a_frame_begun_before_a_change_does_not_revert_it() {
 
 #[test]
 fn own_jpegs_pass_again_after_a_delay() {
-    let mut fit = Fit::steady(50_000, 80);
+    let mut fit = steady(50_000);
     assert!(fit.passes(50_000) && !fit.passes(50_001));
     for _ in 0..PATIENCE {
         assert!(!fit.passes(30_000));
     }
     assert!(fit.passes(30_000) && fit.passes(45_000));
-    let mut fit = Fit::new(50_000, 80);
+    let mut fit = Fit::new(50_000, 80, DEFAULT_MIN_QUALITY);
     assert!(!fit.passes(50_001) && fit.passes(50_000));
 }

@@ -30,7 +30,7 @@ impl Converter {
         Self {
             turn,
             aspect,
-            buffers: Pool::new(),
+            buffers: Pool::default(),
         }
     }
 

@@ -106,7 +106,7 @@ impl Plot {
 
     /// Renders the plot with a time axis of this many seconds.
     pub(super) fn over(self, seconds: u64) -> Markup {
-        let ticks = [0, seconds / 2, seconds].map(clock);
+        let ticks = [0, seconds / 2, seconds].map(numbers::clock);
         self.between(&ticks)
     }
 
@@ -144,16 +144,6 @@ impl Plot {
 fn bar(class: &str, at: usize, y: f64, height: f64) -> Markup {
     html! {
         rect class=(class) x=(at) y=(format!("{y:.2}")) width="1" height=(format!("{height:.2}")) {}
-    }
-}
-
-/// Formats seconds as a clock does.
-pub(super) fn clock(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
     }
 }
 

@@ -6,7 +6,6 @@ use framegram_common::stats::{OUTCOMES, Outcome};
 
 use maud::{Markup, html};
 
-use super::plot::clock;
 use crate::report::timeline::Timeline;
 
 /// The strip and its legend.
@@ -26,7 +25,7 @@ pub(super) fn section(timeline: &Timeline, statistics: &Statistics) -> Markup {
     let fps = Some(all / statistics.duration_s).filter(|fps| fps.is_finite() && *fps > 0.0);
     let columns = columns(drawn.len(), fps.map(|fps| fps / frames as f64));
     let label = |first: u64| match fps {
-        Some(fps) => clock((first as f64 / fps).round() as u64),
+        Some(fps) => numbers::clock((first as f64 / fps).round() as u64),
         None => numbers::count(first),
     };
     html! {

@@ -5,6 +5,7 @@ use framegram_common::stats::{
 use serde_json::Value;
 
 use super::*;
+use crate::fixture::embedded;
 use crate::report::advice::Advice;
 use crate::report::timeline::{DelayBins, Spread};
 

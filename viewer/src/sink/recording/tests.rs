@@ -3,7 +3,7 @@ use framegram_media::Subsampling;
 
 use super::*;
 use crate::conceal::Concealer;
-use crate::fixture::{Folder, decoding, frame, jpeg, quadrants};
+use crate::fixture::{Folder, at_start, decoding, frame, jpeg, quadrants};
 use crate::report::live::Live;
 
 fn create(path: &Path) -> Recording {
@@ -23,7 +23,7 @@ fn record(name: &str, jpegs: &[Vec<u8>]) -> (Vec<u8>, Vec<Shown>, anyhow::Result
     let path = folder.path(name);
     let mut recording = create(&path);
     let live = Live::default();
-    let status = Status::at_start(&live);
+    let status = at_start(&live);
     let shown = jpegs
         .iter()
         .enumerate()
@@ -64,7 +64,7 @@ fn a_full_disk_ends_the_recording_and_not_the_stream() {
     let threads = Threads::new(&Stop::new());
     let path = Path::new("/dev/full");
     let live = Live::default();
-    let status = Status::at_start(&live);
+    let status = at_start(&live);
     let (jpeg, other) = (quadrants(64, 48), b"GIF89a");
     let window = Some(Duration::from_secs(10));
     for format in [RecordingFormat::Mjpeg, RecordingFormat::Y4m] {
@@ -128,7 +128,7 @@ fn y4m_fills_holes_from_the_picture_before() {
         let path = folder.path("a.y4m");
         let mut recording = create(&path);
         let live = Live::default();
-        let status = Status::at_start(&live);
+        let status = at_start(&live);
         let (mut concealer, mut last) = (Concealer::default(), None);
         for mut frame in frames.clone() {
             concealer.conceal(&mut frame, last.as_ref());

@@ -33,7 +33,7 @@ impl Y4mRecorder {
             planes: Planes::default(),
             first: Vec::new(),
             promised: None,
-            scaler: Scaler::new(),
+            scaler: Scaler::default(),
             converted: 0,
         }
     }

@@ -15,8 +15,7 @@ use framegram_common::jpeg::{self, JpegHeader};
 use framegram_common::receiver::{FrameId, ReceivedFrame};
 use framegram_common::slices;
 use framegram_media::{Decoder, Reduction, Undecodable, XrgbImage, vet};
-
-use crate::decoding::decode_for;
+use framegram_window::decode_for;
 
 /// A frame to be decoded.
 pub(super) struct TileJob {

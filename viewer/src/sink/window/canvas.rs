@@ -81,16 +81,13 @@ impl Canvas {
             ..area
         };
         self.shade(label);
-        let columns = area.width / font.advance;
-        for (row, line) in lines.iter().enumerate() {
-            let y = label.y + row * font.line();
-            if y + font.line() > area.y + area.height {
-                break;
-            }
-            for (column, letter) in line.chars().take(columns).enumerate() {
-                self.draw_letter(area.x + column * font.advance, y, &font.letter(letter));
-            }
-        }
+        let rows = area.height / font.line();
+        self.write(
+            &lines[..lines.len().min(rows)],
+            (label.x, label.y),
+            &font,
+            area.width / font.advance,
+        );
     }
 
     /// Darkens the drawing, so that text stands out.
@@ -157,13 +154,20 @@ impl Canvas {
             height,
         };
         self.shade(area);
+        self.write(
+            &lines,
+            (area.x + margin, area.y + margin),
+            &font,
+            usize::MAX,
+        );
+    }
+
+    /// Draws the first columns of lines of text, from a corner on.
+    fn write(&mut self, lines: &[String], (x, y): (usize, usize), font: &Font, columns: usize) {
         for (row, line) in lines.iter().enumerate() {
-            for (column, letter) in line.chars().enumerate() {
-                self.draw_letter(
-                    area.x + margin + column * font.advance,
-                    area.y + margin + row * font.line(),
-                    &font.letter(letter),
-                );
+            for (column, letter) in line.chars().take(columns).enumerate() {
+                let (x, y) = (x + column * font.advance, y + row * font.line());
+                self.draw_letter(x, y, &font.letter(letter));
             }
         }
     }
