@@ -15,8 +15,8 @@ const FIRST: u16 = 16;
 /// When an interval is chosen, one slice in this many may be too long.
 const OUTLIERS: usize = 50;
 
-/// The interval is lowered as soon as one slice in this many is too long.
-const TOO_MANY: usize = 33;
+/// The interval is lowered as soon as more slices than this are too long, in percent of the frame's.
+const TOO_MANY: usize = 3;
 
 /// Target of a new interval, in percent of the longest allowed slice: room for pictures to change.
 const AIM: usize = 95;
@@ -88,7 +88,7 @@ impl Restart {
             .count();
         let (_, longest, _) = lengths.select_nth_unstable_by(outliers, |a, b| b.cmp(a));
         let longest = (*longest as usize).max(1);
-        if too_long > lengths.len() / TOO_MANY {
+        if 100 * too_long > TOO_MANY * lengths.len() {
             self.patience = MOST_PATIENCE.min(self.patience * 4);
             self.change(self.fitting(longest).min(step_below(interval)));
             return;
@@ -204,6 +204,18 @@ mod tests {
             .filter(|length| **length as usize > restart.limit)
             .count();
         long as f64 / lengths.len() as f64
+    }
+
+    #[test]
+    fn one_slice_of_33_is_too_many() {
+        let mut restart = Restart::new(DEFAULT_DATAGRAM);
+        let mut lengths = vec![restart.limit as u32; 34];
+        lengths[0] += 1;
+        restart.observe_lengths(FIRST, &mut lengths[1..].to_vec());
+        restart.observe_lengths(FIRST, &mut lengths);
+        assert_eq!(restart.interval(), FIRST);
+        restart.observe_lengths(FIRST, &mut lengths[..33]);
+        assert!(restart.interval() < FIRST);
     }
 
     proptest! {
