@@ -133,7 +133,11 @@ impl NackGenerator {
 
     /// Forgets the frames before this one.
     pub(crate) fn forget_before(&mut self, number: FrameNumber) {
-        self.frames = self.frames.split_off(&number);
+        while let Some(oldest) = self.frames.first_entry()
+            && *oldest.key() < number
+        {
+            oldest.remove();
+        }
     }
 
     /// The next NACK and its number, in at most `datagram` bytes: what is due for these frames, or

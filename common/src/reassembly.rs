@@ -37,8 +37,8 @@ pub enum Origin {
 /// The result of inserting a chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Insert {
-    /// It was missing.
-    Accepted,
+    /// It was missing. One above the highest chunk of its frame that has arrived.
+    Accepted(usize),
     /// It was there already.
     Duplicate,
     /// It was repaired before, in this way, and now its original arrives.
@@ -88,6 +88,8 @@ pub struct Assembly {
     sent: u64,
     /// Bytes of every chunk but the last.
     size: usize,
+    /// Bytes of the frame; without its header, the most that it can have.
+    len: usize,
     have: FixedBitSet,
     missing: usize,
     /// The restart cycles, by chunk.
@@ -98,7 +100,7 @@ pub struct Assembly {
     /// One above the highest chunk that has arrived.
     reached: usize,
     state: AssemblyState,
-    /// The bytes, with zeros in the holes; empty once released.
+    /// The bytes up to the last one that arrived, with zeros in the holes; empty once released.
     bytes: Held,
 }
 
@@ -136,12 +138,12 @@ impl Reassembly {
             let new = Assembly::new(chunk, sent, now);
             *releasing = number.min(*releasing);
             *held += 1;
-            *held_bytes += new.frame().len();
+            *held_bytes += new.held();
             new
         });
-        let before = assembly.frame().len();
+        let before = assembly.held();
         let inserted = assembly.insert(number, chunk, (origin, sent));
-        self.held_bytes = self.held_bytes + assembly.frame().len() - before;
+        self.held_bytes = self.held_bytes + assembly.held() - before;
         inserted
     }
 
@@ -178,7 +180,8 @@ impl Reassembly {
         if !over {
             return None;
         }
-        let oldest = self.frames.iter().find(|(_, assembly)| assembly.holds())?;
+        let mut holding = self.frames.range(self.releasing..);
+        let oldest = holding.find(|(_, assembly)| assembly.holds())?;
         (oldest.1.state == AssemblyState::Open).then_some(*oldest.0)
     }
 
@@ -192,8 +195,7 @@ impl Reassembly {
     /// whether there is one.
     pub fn release_oldest(&mut self) -> bool {
         let mut frames = self.frames.values_mut();
-        let closed =
-            frames.find(|frame| frame.state != AssemblyState::Open && !frame.frame().is_empty());
+        let closed = frames.find(|frame| frame.state != AssemblyState::Open && frame.holds());
         let Some(closed) = closed else {
             return false;
         };
@@ -227,7 +229,7 @@ impl Reassembly {
                 return;
             }
             let oldest = oldest.remove();
-            self.held_bytes -= oldest.frame().len();
+            self.held_bytes -= oldest.held();
             self.held -= usize::from(oldest.holds());
         }
     }
@@ -236,13 +238,13 @@ impl Reassembly {
 impl Assembly {
     fn new(chunk: &Chunk<'_>, sent: u64, now: Duration) -> Self {
         let (size, count) = (chunk.size(), chunk.count.into());
-        // Without the header, the longest possible length.
         let len = chunk.header.map_or(size * count, |it| it.len as usize);
         Self {
             header: None,
             captured: None,
             sent,
             size,
+            len,
             have: FixedBitSet::with_capacity(count),
             missing: count,
             restart_cycles: BTreeMap::new(),
@@ -250,7 +252,7 @@ impl Assembly {
             first_arrival: now,
             reached: 0,
             state: AssemblyState::Open,
-            bytes: Held::Filling(zeros(len)),
+            bytes: Held::Filling(room(len)),
         }
     }
 
@@ -268,9 +270,7 @@ impl Assembly {
             self.header = Some(*header);
             self.captured
                 .get_or_insert(extend_micros(header.captured, sent));
-            if let Held::Filling(bytes) = &mut self.bytes {
-                bytes.truncate(header.len as usize);
-            }
+            self.len = header.len as usize;
         }
         self.reached = self.reached.max(index + 1);
         if self.have.put(index) {
@@ -285,7 +285,7 @@ impl Assembly {
             self.repaired.insert(chunk.index, origin);
         }
         if let Held::Filling(bytes) = &mut self.bytes {
-            bytes[index * self.size..][..chunk.data.len()].copy_from_slice(chunk.data);
+            fill(bytes, index * self.size, chunk.data);
         }
         if let Some(cycle) = chunk.restart_cycle {
             self.restart_cycles.insert(chunk.index, cycle);
@@ -293,7 +293,7 @@ impl Assembly {
         match (self.state, self.missing) {
             (AssemblyState::Open, 0) => self.close(number),
             (AssemblyState::GivenUp, 0) => Insert::CompleteLate,
-            _ => Insert::Accepted,
+            _ => Insert::Accepted(self.reached),
         }
     }
 
@@ -327,14 +327,22 @@ impl Assembly {
 
     /// Releases the bytes. Returns their number.
     fn release(&mut self) -> usize {
-        let held = self.frame().len();
+        let held = self.held();
         self.bytes = Held::Shared(Bytes::new());
         self.restart_cycles.clear();
         held
     }
 
     fn holds(&self) -> bool {
-        !self.frame().is_empty()
+        self.held() > 0
+    }
+
+    /// Bytes of memory for the frame.
+    fn held(&self) -> usize {
+        match &self.bytes {
+            Held::Filling(_) => self.len,
+            Held::Shared(bytes) => bytes.len(),
+        }
     }
 
     /// Whether chunks are missing and still waited for.
@@ -397,7 +405,7 @@ impl Assembly {
         self.size
     }
 
-    /// The bytes, with zeros in the holes; empty once released.
+    /// The bytes up to the last one that arrived, with zeros in the holes; empty once released.
     #[must_use]
     pub fn frame(&self) -> &[u8] {
         match &self.bytes {
@@ -428,13 +436,21 @@ impl Assembly {
     }
 }
 
-/// Zeros, with room for a slightly larger frame. Allocations of a few distinct lengths are reused;
+/// Memory for a slightly larger frame. Allocations of a few distinct lengths are reused;
 /// allocations of each frame's own length leave gaps, and memory grows for minutes.
-fn zeros(len: usize) -> Vec<u8> {
+fn room(len: usize) -> Vec<u8> {
     let step = (len.next_power_of_two() / 4).max(LEAST_STEP);
-    let mut zeros = vec![0; len.next_multiple_of(step)];
-    zeros.truncate(len);
-    zeros
+    Vec::with_capacity(len.next_multiple_of(step))
+}
+
+/// Writes `data` at `start`. Only the holes before it are zeroed: chunks mostly arrive in order.
+fn fill(bytes: &mut Vec<u8>, start: usize, data: &[u8]) {
+    if start >= bytes.len() {
+        bytes.resize(start, 0);
+        bytes.extend_from_slice(data);
+    } else {
+        bytes[start..][..data.len()].copy_from_slice(data);
+    }
 }
 
 /// The least difference between two allocation lengths.

@@ -169,7 +169,11 @@ impl Rebuilder {
 
     /// Drops blocks that cover only frames before `frame`.
     pub fn forget_before(&mut self, frame: FrameNumber) {
-        self.rebuilt = self.rebuilt.split_off(&frame);
+        while let Some(oldest) = self.rebuilt.first_entry()
+            && *oldest.key() < frame
+        {
+            oldest.remove();
+        }
         let bytes = &mut self.bytes;
         self.blocks.retain(|_, block| {
             let keep = block.first.0 + block.counts.len() as u64 > frame.0;

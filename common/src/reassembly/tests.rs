@@ -67,7 +67,7 @@ fn a_frame_in_any_order_with_duplicates_is_the_frame_sent() {
 fn a_chunk_that_contradicts_its_frame_is_refused() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 5000);
-    assert_eq!(insert(&mut reassembly, &sent, 0), Insert::Accepted);
+    assert_eq!(insert(&mut reassembly, &sent, 0), Insert::Accepted(1));
     let refused = |reassembly: &mut Reassembly, other: Chunk<'_>| {
         let inserted = reassembly.insert(sent.number(), &other, (Origin::Sent, 0), NOW);
         assert_eq!(inserted, Insert::Mismatch);
@@ -80,7 +80,7 @@ fn a_chunk_that_contradicts_its_frame_is_refused() {
     refused(&mut reassembly, Chunk { data, ..inner });
     // A chunk with the header must fit the earlier ones without it.
     let mut reassembly = Reassembly::default();
-    assert_eq!(insert(&mut reassembly, &sent, 2), Insert::Accepted);
+    assert_eq!(insert(&mut reassembly, &sent, 2), Insert::Accepted(3));
     refused(&mut reassembly, Chunk { data, ..inner });
     let mut first = sent.chunk(0);
     first.header.as_mut().unwrap().size += 1;
@@ -116,7 +116,7 @@ fn the_late_original_of_a_repaired_chunk_is_reported_once() {
     let mut reassembly = Reassembly::default();
     let sent = frame(1, 3000);
     let repaired = reassembly.insert(sent.number(), &sent.chunk(1), (Origin::Parity, 0), NOW);
-    assert_eq!(repaired, Insert::Accepted);
+    assert_eq!(repaired, Insert::Accepted(2));
     let late = Insert::LateOriginal(Origin::Parity);
     assert_eq!(insert(&mut reassembly, &sent, 1), late);
     assert_eq!(insert(&mut reassembly, &sent, 1), Insert::Duplicate);

@@ -1,5 +1,6 @@
 //! Receives many datagrams in one call.
 
+use std::array;
 use std::io::{self, IoSliceMut};
 use std::os::fd::AsRawFd;
 
@@ -76,8 +77,9 @@ impl Socket {
     pub fn receive_batch(&self, batch: &mut Batch) -> io::Result<()> {
         batch.received.clear();
         batch.count = 0;
-        let buffers = batch.bytes.chunks_exact_mut(batch.longest.max(1));
-        let mut slices: Vec<_> = buffers.map(|buffer| [IoSliceMut::new(buffer)]).collect();
+        let mut buffers = batch.bytes.chunks_exact_mut(batch.longest.max(1));
+        let mut slices: [_; DATAGRAMS] =
+            array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         // Created for each call, because the kernel overwrites the lengths.
         let control = cmsg_space!(TimeSpec, libc::in6_pktinfo, u32);
         let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(DATAGRAMS, Some(control));

@@ -76,8 +76,9 @@ pub(super) fn stamp_arrivals(socket: &Socket) -> io::Result<()> {
 ///
 /// The kernel counts datagrams even if it received several as one (segmentation
 /// offload), as long as it splits them before queueing. With receive offload
-/// (`UDP_GRO`) it queues them unsplit and counts one drop for all of them. So
-/// this socket leaves receive offload off.
+/// (`UDP_GRO`) it queues them unsplit and counts one drop for all of them. Packet
+/// numbers do not tell how many these were, since the network may have lost some of
+/// the missing ones. So this socket leaves receive offload off.
 pub(super) fn tell_drops(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, RxqOvfl, &1)?)
 }

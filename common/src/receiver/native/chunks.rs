@@ -66,10 +66,7 @@ impl NativeSession {
             self.counters.frames.record_repaired(number, origin);
         }
         match inserted {
-            Insert::Accepted => {
-                let reached = self.reassembly.get(number).map_or(0, Assembly::reached);
-                self.nack.record_progress(number, reached, now);
-            }
+            Insert::Accepted(reached) => self.nack.record_progress(number, reached, now),
             Insert::Duplicate | Insert::Forgotten => {}
             Insert::LateOriginal(repaired) => self.counters.frames.record_belated(number, repaired),
             Insert::Complete(frame) => self.handle_complete(frame, now),
