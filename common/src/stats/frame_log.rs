@@ -45,8 +45,6 @@ pub(crate) struct FrameLog {
     settled: Option<Range<u64>>,
     /// What is known about the packets of the settled frames.
     reached: Reached,
-    /// The frame that was being sent when this side joined.
-    joined_within: Option<u64>,
     tally: Tally,
     repaired_by_parity: u64,
     repaired_by_retransmission: u64,
@@ -144,18 +142,19 @@ impl FrameLog {
         self.range.map(|(first, _)| first)
     }
 
-    /// The first frame that counts, if this side joined late. The frame that was being sent then
-    /// does not count if it was given up.
+    /// The first frame that counts, if this side joined late, and counts media packets from number
+    /// `media` on. A frame with earlier packets does not count if it was given up.
     #[must_use]
-    pub(crate) fn first_own(&self) -> Option<u64> {
+    pub(crate) fn first_own(&self, media: u64) -> Option<u64> {
         self.range.map(|(first, _)| {
-            let within = self.joined_within == Some(first);
-            let open = self.open.get(&first);
-            let lost = match open.map(|open| open.state) {
-                Some(state) => state == FrameState::GivenUp,
-                None => true,
+            let before = match self.open.get(&first) {
+                Some(open) if open.state == FrameState::GivenUp => {
+                    self.base(first).is_some_and(|base| base < media)
+                }
+                Some(_) => false,
+                None => self.tally.of(Outcome::BeforeJoining) > 0,
             };
-            first + u64::from(within && lost)
+            first + u64::from(before)
         })
     }
 
@@ -254,9 +253,6 @@ impl FrameLog {
         let (record, own) = self.judged(number, open, self.reached, knowledge);
         self.reached = self.reached.after(number, own);
         self.open.remove(&number);
-        if record.outcome != Outcome::BeforeJoining {
-            self.joined_within.take_if(|within| *within == number);
-        }
         self.tally.record(&record);
         settled_one(&record);
         self.put(SettledFrames::One(Box::new(record)));

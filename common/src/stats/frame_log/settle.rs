@@ -128,7 +128,7 @@ impl FrameLog {
 
     /// The first packet of an open frame, known from its own packets or from those of the frames
     /// right after it.
-    fn base(&self, number: u64) -> Option<u64> {
+    pub(super) fn base(&self, number: u64) -> Option<u64> {
         let mut chunks = 0;
         for ahead in number..number.saturating_add(MAX_LOOK_AHEAD) {
             let open = self.open.get(&ahead)?;
