@@ -203,18 +203,8 @@ impl Counters {
         end: bool,
         settled: &mut dyn FnMut(&FrameRecord),
     ) {
-        let knowledge = Knowledge {
-            missing: MissingPackets {
-                numbers: &self.numbers,
-                drops: &self.drops,
-                unsent: &self.unsent,
-                media: self.media(),
-            },
-            first: self.first_frame(),
-            sent: self.frames_sent(),
-            outlook,
-        };
-        self.frames.settle(&knowledge, end, settled);
+        let due = self.frames.due(&self.knowledge(outlook), end);
+        self.frames.settle(due, settled);
     }
 
     /// Fills in the counts of a receiver report.
