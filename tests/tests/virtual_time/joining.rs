@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fastrand::Rng;
 use framegram_common::fec::Fec;
 use framegram_common::stats::Outcome;
+use framegram_common::wire::native::Channel;
 use framegram_common::{receiver, sender};
 use framegram_lab::impair::Impairment;
 use framegram_tests::pair::{self, Results, Scenario};
@@ -32,12 +33,11 @@ fn a_viewer_that_joins_late_counts_each_chunk_from_then_on() {
         let truth = &results.truths[0];
         let announced = truth.first_totals.map(|[media, ..]| media);
         let before = results.viewer.outcomes[Outcome::BeforeJoining];
-        let overtaken = |media| {
-            truth
-                .received()
-                .iter()
-                .any(|key| key.0 as u8 == 0 && key.1 < media)
-        };
+        let received = truth.received();
+        let media = received
+            .range((Channel::Media, 0)..(Channel::Repair, 0))
+            .next();
+        let overtaken = |end| media.is_some_and(|(_, first)| *first < end);
         met[0] += u64::from(before > Some(0));
         met[1] += u64::from(announced.is_some_and(overtaken));
     }
