@@ -137,9 +137,11 @@ impl Counters {
     }
 
     /// Takes a sender report. `from_start` says whether this side was listening
-    /// when the stream began.
+    /// when the stream began; the first report decides, as clocks drift.
     pub(crate) fn record_sender_report(&mut self, totals: SenderReport, from_start: bool) {
-        self.from_start |= from_start;
+        if self.totals.is_none() {
+            self.from_start = from_start;
+        }
         let refused = totals.unsent_first..totals.unsent_end.min(totals.media);
         self.unsent.record(refused);
         match &mut self.totals {
@@ -177,7 +179,8 @@ impl Counters {
     /// First frame in the counts.
     #[must_use]
     pub(crate) fn first_frame(&self) -> u64 {
-        match (self.from_start, self.frames.first_own(), &self.totals) {
+        let own = self.frames.first_own(self.media().0);
+        match (self.from_start, own, &self.totals) {
             (false, Some(first), _) => first,
             (false, None, Some((joined, _))) => joined.frames_sent,
             _ => 0,
@@ -200,18 +203,8 @@ impl Counters {
         end: bool,
         settled: &mut dyn FnMut(&FrameRecord),
     ) {
-        let knowledge = Knowledge {
-            missing: MissingPackets {
-                numbers: &self.numbers,
-                drops: &self.drops,
-                unsent: &self.unsent,
-                media: self.media(),
-            },
-            first: self.first_frame(),
-            sent: self.frames_sent(),
-            outlook,
-        };
-        self.frames.settle(&knowledge, end, settled);
+        let due = self.frames.due(&self.knowledge(outlook), end);
+        self.frames.settle(due, settled);
     }
 
     /// Fills in the counts of a receiver report.

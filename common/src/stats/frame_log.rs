@@ -14,7 +14,7 @@ use super::outcome::Outcome;
 use crate::seq::FrameNumber;
 pub use record::FrameRecord;
 pub(super) use settle::Knowledge;
-use settle::Reached;
+use settle::{FrameStep, Reached};
 pub(super) use tally::Tally;
 
 /// A frame that was not complete in time is settled once the newest frame is this many numbers
@@ -41,12 +41,8 @@ pub(crate) struct FrameLog {
     open: BTreeMap<u64, OpenFrame>,
     /// The lowest frame of which something arrived, and one above the highest.
     range: Option<(u64, u64)>,
-    /// The frames that have been settled.
-    settled: Option<Range<u64>>,
-    /// What is known about the packets of the settled frames.
-    reached: Reached,
-    /// The frame that was being sent when this side joined.
-    joined_within: Option<u64>,
+    /// How far frames have been settled.
+    settled: Option<Reached>,
     tally: Tally,
     repaired_by_parity: u64,
     repaired_by_retransmission: u64,
@@ -74,6 +70,13 @@ enum FrameState {
     Broken,
     /// Its outcome has been reported.
     Told(Outcome),
+}
+
+/// Frames that can be settled, and how far they reach.
+#[derive(Debug, Default)]
+pub(super) struct DueFrames {
+    frames: Vec<SettledFrames>,
+    reached: Option<Reached>,
 }
 
 /// A frame, or a run of them of which nothing arrived.
@@ -116,7 +119,7 @@ impl FrameLog {
     #[must_use]
     pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
-        settled.is_some_and(|settled| number.0 < settled.end)
+        settled.is_some_and(|settled| number.0 < settled.frames.end)
     }
 
     /// Records the first chunk of a frame of this many `chunks`.
@@ -144,18 +147,19 @@ impl FrameLog {
         self.range.map(|(first, _)| first)
     }
 
-    /// The first frame that counts, if this side joined late. The frame that was being sent then
-    /// does not count if it was given up.
+    /// The first frame that counts, if this side joined late, and counts media packets from number
+    /// `media` on. A frame with earlier packets does not count if it was given up.
     #[must_use]
-    pub(crate) fn first_own(&self) -> Option<u64> {
+    pub(crate) fn first_own(&self, media: u64) -> Option<u64> {
         self.range.map(|(first, _)| {
-            let within = self.joined_within == Some(first);
-            let open = self.open.get(&first);
-            let lost = match open.map(|open| open.state) {
-                Some(state) => state == FrameState::GivenUp,
-                None => true,
+            let before = match self.open.get(&first) {
+                Some(open) if open.state == FrameState::GivenUp => {
+                    self.base(first).is_some_and(|base| base < media)
+                }
+                Some(_) => false,
+                None => self.tally.of(Outcome::BeforeJoining) > 0,
             };
-            first + u64::from(within && lost)
+            first + u64::from(before)
         })
     }
 
@@ -170,15 +174,8 @@ impl FrameLog {
         self.open.values().map(|open| &open.record)
     }
 
-    /// Settles every frame that can be settled; at the `end`, all frames.
-    ///
-    /// Calls `settled_one` with the record of each frame of which something arrived.
-    pub(super) fn settle(
-        &mut self,
-        knowledge: &Knowledge<'_>,
-        end: bool,
-        settled_one: &mut dyn FnMut(&FrameRecord),
-    ) {
+    /// The frames that can be settled; at the `end`, all frames.
+    pub(super) fn due(&self, knowledge: &Knowledge<'_>, end: bool) -> DueFrames {
         let mut limit = if end {
             knowledge.sent
         } else {
@@ -188,93 +185,67 @@ impl FrameLog {
                 .awaited
                 .map_or(horizon, |awaited| awaited.0.min(horizon))
         };
-        if self.open.len() > MAX_OPEN
+        let mut open = self.open.len();
+        if open > MAX_OPEN
             && let Some((oldest, _)) = self.open.first_key_value()
         {
             limit = limit.max(oldest + 1);
         }
-        let begun = self.range.is_some() || end;
-        let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
-        let mut settled = match self.settled.take() {
-            Some(settled) => settled,
-            None if begun && (limit > first || end) => {
-                self.reached = Reached::start(knowledge);
-                first..first
-            }
-            None => return,
-        };
-        if first < settled.start {
-            // It was learned only now that this side listened from the start.
-            let before = first..settled.start;
-            self.put_absent(before, Outcome::LostNetwork);
-            settled.start = first;
+        let begins = end || self.range.is_some() && limit > self.lowest(knowledge);
+        if self.settled.is_none() && !begins {
+            return DueFrames::default();
         }
-        while settled.end < limit {
-            let next_open = self.open.range(settled.end..).next().map(|(next, _)| *next);
-            if next_open == Some(settled.end) {
-                let forced = end || self.open.len() > MAX_OPEN;
-                if !self.settle_open(settled.end, knowledge, forced, settled_one) {
-                    break;
+        let mut frames = Vec::new();
+        let reached = self.walk(limit, knowledge, &mut |step| {
+            let forced = end || open > MAX_OPEN;
+            match step {
+                // Rebuilt frames imply them, and no packet proves them yet.
+                FrameStep::Absent(parts, false)
+                    if !forced && parts.iter().any(|part| part.1 == Outcome::TailUnknown) =>
+                {
+                    return false;
                 }
-                settled.end += 1;
-            } else {
-                let run = settled.end..next_open.unwrap_or(limit).min(limit);
-                let (until, known) = (run.end, self.next_base(run.end).is_some());
-                let parts = self.absent(run, self.reached, knowledge);
-                let tail = parts
-                    .iter()
-                    .any(|(_, outcome)| *outcome == Outcome::TailUnknown);
-                if tail && !known && !end && self.open.len() <= MAX_OPEN {
-                    // Rebuilt frames imply them, and no packet proves them yet.
-                    break;
+                FrameStep::Absent(parts, _) => {
+                    let parts = parts.into_iter();
+                    frames.extend(parts.map(|(run, outcome)| SettledFrames::Absent(run, outcome)));
                 }
-                settled.end = until;
-                for (part, outcome) in parts {
-                    self.put_absent(part, outcome);
+                FrameStep::Open(_, frame, _) if frame.state == FrameState::Coming && !forced => {
+                    return false;
+                }
+                FrameStep::Open(number, frame, reached) => {
+                    let record = self.judged(number, frame, reached, knowledge);
+                    frames.push(SettledFrames::One(Box::new(record)));
+                    open -= 1;
                 }
             }
-        }
-        self.settled = Some(settled);
-    }
-
-    /// Settles the oldest open frame, if its outcome has been reported or must be.
-    fn settle_open(
-        &mut self,
-        number: u64,
-        knowledge: &Knowledge<'_>,
-        forced: bool,
-        settled_one: &mut dyn FnMut(&FrameRecord),
-    ) -> bool {
-        let Some(open) = self.open.get(&number) else {
-            return true;
-        };
-        if open.state == FrameState::Coming && !forced {
-            return false;
-        }
-        let (record, own) = self.judged(number, open, self.reached, knowledge);
-        self.reached = self.reached.after(number, own);
-        self.open.remove(&number);
-        if record.outcome != Outcome::BeforeJoining {
-            self.joined_within.take_if(|within| *within == number);
-        }
-        self.tally.record(&record);
-        settled_one(&record);
-        self.put(SettledFrames::One(Box::new(record)));
-        true
-    }
-
-    fn put_absent(&mut self, run: Range<u64>, outcome: Outcome) {
-        if !run.is_empty() {
-            self.tally.record_absent(run.end - run.start, outcome);
-            let start = run.start.max(run.end.saturating_sub(MAX_RUN));
-            self.put(SettledFrames::Absent(start..run.end, outcome));
+            true
+        });
+        DueFrames {
+            frames,
+            reached: Some(reached),
         }
     }
 
-    fn put(&mut self, settled: SettledFrames) {
-        self.waiting.push_back(settled);
-        if self.waiting.len() > MAX_WAITING {
-            self.waiting.pop_front();
+    /// Settles the frames that are due. Calls `settled_one` with the record of each frame of which
+    /// something arrived.
+    pub(super) fn settle(&mut self, due: DueFrames, settled_one: &mut dyn FnMut(&FrameRecord)) {
+        self.settled = due.reached.or(self.settled.take());
+        for mut frames in due.frames {
+            match &mut frames {
+                SettledFrames::One(record) => {
+                    self.open.remove(&record.number.0);
+                    self.tally.record(record.outcome, record.stale);
+                    settled_one(record);
+                }
+                SettledFrames::Absent(run, outcome) => {
+                    self.tally.record_absent(run.end - run.start, *outcome);
+                    run.start = run.start.max(run.end.saturating_sub(MAX_RUN));
+                }
+            }
+            self.waiting.push_back(frames);
+            if self.waiting.len() > MAX_WAITING {
+                self.waiting.pop_front();
+            }
         }
     }
 }

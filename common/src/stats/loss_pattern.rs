@@ -61,9 +61,8 @@ impl LossPatternMeter {
         let before = first.clamp(at, end.max(at)) - at;
         self.take(true, before);
         at += before;
-        // The tracker has no gaps below the first number received.
-        let opened = numbers.sure_from().clamp(at, end.min(next).max(at));
-        at = self.take_each(numbers, at..opened);
+        let sure = numbers.sure_from().clamp(at, end.min(next).max(at));
+        at = self.take_each(numbers, at..sure);
         for (gap_start, gap) in numbers.gaps_in(at..end.min(next)) {
             let gap = gap_start.max(at)..gap.end.min(end).min(next);
             self.take(false, gap.start - at);

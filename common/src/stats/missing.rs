@@ -41,11 +41,10 @@ impl MissingPackets<'_> {
         let start = range.start.max(first);
         let end = range.end.min(sent).max(start);
         let media = &self.numbers[Channel::Media as usize];
-        // Packets sent before the first one received.
-        let opened = media.opened().unwrap_or(end).clamp(start, end);
-        self.add(start..opened, None, &mut missing);
-        for (gap_start, gap) in media.gaps_in(opened..end) {
-            let clipped = gap_start.max(opened)..gap.end.min(end);
+        let sure = media.sure_from().clamp(start, end);
+        self.add(start..sure, None, &mut missing);
+        for (gap_start, gap) in media.gaps_in(sure..end) {
+            let clipped = gap_start.max(sure)..gap.end.min(end);
             self.add(clipped, gap.drop_event, &mut missing);
         }
         missing
@@ -134,6 +133,24 @@ mod tests {
             media: (3, 6),
         };
         assert_eq!(of(&packets, 0..6), (2, Some(LossCause::Network), false));
+    }
+
+    #[test]
+    fn packets_that_a_report_overtook_are_missing_although_they_are_in_no_gap() {
+        let mut numbers: [SequenceTracker; 3] = Default::default();
+        let media = &mut numbers[Channel::Media as usize];
+        media.begin_at(8);
+        for number in [3, 6, 9] {
+            media.insert(PacketNumber(number));
+        }
+        let packets = MissingPackets {
+            numbers: &numbers,
+            drops: &SocketDrops::default(),
+            unsent: &UnsentRanges::default(),
+            media: (3, 10),
+        };
+        assert_eq!(of(&packets, 3..7), (2, Some(LossCause::Network), false));
+        assert_eq!(of(&packets, 7..10), (2, Some(LossCause::Network), false));
     }
 
     #[test]

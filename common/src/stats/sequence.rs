@@ -41,8 +41,6 @@ pub struct Gap {
 pub struct SequenceTracker {
     /// The lowest number received, and one above the highest.
     range: Option<(u64, u64)>,
-    /// The first number received.
-    opened: Option<u64>,
     received: u64,
     duplicate: u64,
     reordered: u64,
@@ -53,7 +51,7 @@ pub struct SequenceTracker {
     /// Every number below this was received or is in a gap.
     revealed: u64,
     /// Below this, missing numbers may be in no gap.
-    begun: u64,
+    sure_from: u64,
     /// Reordering extents in packets.
     extents: Option<Histogram<u32>>,
 }
@@ -62,14 +60,13 @@ impl Default for SequenceTracker {
     fn default() -> Self {
         Self {
             range: None,
-            opened: None,
             received: 0,
             duplicate: 0,
             reordered: 0,
             gaps: 0,
             missing: BTreeMap::new(),
             revealed: 0,
-            begun: 0,
+            sure_from: 0,
             extents: None,
             seen: FixedBitSet::with_capacity(WINDOW as usize),
         }
@@ -88,8 +85,11 @@ impl SequenceTracker {
         if !self.is_plausible(PacketNumber(number)) {
             return Insertion::Implausible;
         }
-        let (first, next) = *self.range.get_or_insert((number, number));
-        self.opened.get_or_insert(number);
+        let (first, next) = *self.range.get_or_insert_with(|| {
+            // The first packet reveals no gap.
+            self.sure_from = self.sure_from.max(number);
+            (number, number)
+        });
         if number >= next {
             self.advance(next, number);
             if first < next {
@@ -142,13 +142,14 @@ impl SequenceTracker {
     /// Excludes numbers below `start`: none of them counts as missing.
     pub fn begin_at(&mut self, start: u64) {
         self.revealed = self.revealed.max(start);
-        self.begun = self.begun.max(start);
+        self.sure_from = self.sure_from.max(start);
     }
 
-    /// From this number on, every missing number is in a gap.
+    /// From this number on, every missing number that is known to have been sent is in a gap.
+    /// Lower ones may still arrive.
     #[must_use]
     pub fn sure_from(&self) -> u64 {
-        self.opened.unwrap_or(0).max(self.begun)
+        self.sure_from
     }
 
     /// Records the reordering extent: the distance, in order of arrival, to the
@@ -249,13 +250,6 @@ impl SequenceTracker {
             let known = (first..next).contains(&number.0) && next - number.0 <= WINDOW;
             known && self.seen[bit(number.0)]
         })
-    }
-
-    /// The first number received. Lower numbers are in no gap; they may still
-    /// arrive.
-    #[must_use]
-    pub fn opened(&self) -> Option<u64> {
-        self.opened
     }
 
     /// The lowest number received.

@@ -147,6 +147,14 @@ fn check_records(seed: u64, truth: &Truth, results: &Results) {
     };
     assert_eq!(numbers, (first..end).collect::<Vec<_>>(), "seed {seed}");
     let known = KnownPackets::new(truth);
+    for record in &records {
+        // The viewer may not know of all packets of the first frame and of the last.
+        if let Some(lost) = known.lost(record.number.0) {
+            let all = record.chunks.map_or(lost, u64::from);
+            let counted = record.chunks_lost.map_or(all, u64::from);
+            assert_eq!(counted, lost, "seed {seed}: {record:?}");
+        }
+    }
     let mut at = 0;
     while at < records.len() {
         // Where no packet of several consecutive frames arrived in its first transmission, and
@@ -290,6 +298,12 @@ impl KnownPackets {
         }
         let hazy = hazy(truth, &arrived);
         Self { frames, hazy }
+    }
+
+    /// How many chunks of a frame did not arrive when first sent, if the fate of all is known.
+    fn lost(&self, frame: u64) -> Option<u64> {
+        let [_, lost, dropped, unknown] = self.frames.get(&frame)?;
+        (*unknown == 0).then_some(lost + dropped)
     }
 
     fn is_hazy(&self, frame: u64) -> bool {

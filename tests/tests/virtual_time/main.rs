@@ -9,6 +9,7 @@ mod checks;
 mod clocks;
 mod concealment;
 mod congestion;
+mod joining;
 mod keys;
 mod outages;
 mod path_mtu;

@@ -61,6 +61,13 @@ impl OneWayDelay {
         Duration::from_micros(self.excess as u64)
     }
 
+    /// How much later a packet arrived than one as fast as the fastest would have.
+    pub(super) fn above_least(&self, sent: SenderTime, arrival: Duration) -> Duration {
+        let delay = sent.transit(arrival);
+        let above = delay - self.floor().unwrap_or(delay);
+        Duration::from_micros(u64::try_from(above).unwrap_or(0))
+    }
+
     fn floor(&self) -> Option<i128> {
         self.least.map(|(before, now)| before.min(now))
     }

@@ -72,6 +72,8 @@ impl NativeSession {
         let in_full = u64::from(totals.sent_high) << 32 | u64::from(sent.as_micros() as u32);
         self.learn_epoch(sent, in_full);
         let age = Duration::from_micros(in_full.saturating_sub(totals.started));
+        // The first packet can have been as fast as the fastest, and faster than this one.
+        let age = age + self.delay.above_least(sent, now);
         let listening = |since| now.saturating_sub(since) >= age;
         self.shared_clock = !self.cloned
             && totals.clock_id != 0

@@ -51,7 +51,6 @@ impl NativeSession {
             return Verdict::Malformed;
         }
         let known = self.known(header.channel);
-        let begins = self.counters.frames.first().is_none();
         self.record_outage(now);
         match self.counters.record_packet(header, len, now) {
             Insertion::New => {}
@@ -78,12 +77,7 @@ impl NativeSession {
         self.passed = passed;
         self.record_progress(header, packet, known, now);
         let fits = match packet {
-            Packet::Chunk(chunk) => {
-                if begins && chunk.index > 0 {
-                    self.counters.frames.join_within(self.extend(chunk));
-                }
-                self.handle_chunk(header, chunk, Origin::Sent, now)
-            }
+            Packet::Chunk(chunk) => self.handle_chunk(header, chunk, Origin::Sent, now),
             Packet::Retransmission(chunk) => {
                 self.nack
                     .record_retransmission(self.extend(chunk), chunk, now);

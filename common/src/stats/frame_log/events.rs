@@ -84,7 +84,6 @@ impl FrameLog {
     /// that time.
     pub(crate) fn complete_late(&mut self, number: FrameNumber, now: Duration) {
         self.complete(number, now);
-        self.joined_within.take_if(|within| *within == number.0);
         if let Some(open) = self.open.get_mut(&number.0)
             && matches!(open.state, FrameState::Coming | FrameState::GivenUp)
             && !open.holes
@@ -115,12 +114,6 @@ impl FrameLog {
         {
             open.state = FrameState::GivenUp;
         }
-    }
-
-    /// Records that this side joined while the frame was being sent. If it does not become
-    /// complete, it counts as sent before joining.
-    pub(crate) fn join_within(&mut self, number: FrameNumber) {
-        self.joined_within = Some(number.0);
     }
 
     /// Records that the frame was shown.

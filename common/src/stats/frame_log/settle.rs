@@ -21,36 +21,92 @@ pub(in crate::stats) struct Knowledge<'a> {
     pub(in crate::stats) outlook: &'a Outlook,
 }
 
-/// How far the media packets can be assigned to frames.
-#[derive(Clone, Copy, Debug, Default)]
+/// How far the frames have been examined, and the media packets assigned to them.
+#[derive(Clone, Debug)]
 pub(super) struct Reached {
-    /// Packets below this belong to frames already examined.
+    /// The frames.
+    pub(super) frames: Range<u64>,
+    /// Packets below this belong to them.
     packets: u64,
     /// The frame that begins with that packet, if known.
-    frame: Option<u64>,
+    begins: Option<u64>,
+}
+
+/// A step along the frames, in the order of their numbers.
+pub(super) enum FrameStep<'a> {
+    /// Frames of which nothing arrived, by outcome, and whether the frame behind them is placed.
+    Absent(Vec<(Range<u64>, Outcome)>, bool),
+    /// A frame of which something arrived, and how far those before it reach.
+    Open(u64, &'a OpenFrame, &'a Reached),
 }
 
 impl FrameLog {
-    /// The packets of an open frame, if they are known.
-    pub(super) fn own(
+    /// The lowest frame that counts.
+    pub(super) fn lowest(&self, knowledge: &Knowledge<'_>) -> u64 {
+        knowledge.first.min(self.first().unwrap_or(u64::MAX))
+    }
+
+    /// Walks along the frames from the first one that is not settled to `limit`, for as long as
+    /// `visit` returns true. Returns how far it came.
+    pub(super) fn walk(
         &self,
-        number: u64,
-        open: &OpenFrame,
-        reached: Reached,
-    ) -> Option<Range<u64>> {
-        let follows = (reached.frame == Some(number)).then_some(reached.packets);
+        limit: u64,
+        knowledge: &Knowledge<'_>,
+        visit: &mut dyn FnMut(FrameStep<'_>) -> bool,
+    ) -> Reached {
+        let first = self.lowest(knowledge);
+        let mut reached = match &self.settled {
+            Some(settled) => settled.clone(),
+            None => Reached::start(first, knowledge),
+        };
+        if first < reached.frames.start {
+            // It was learned only now that this side listened from the start.
+            let before = first..reached.frames.start;
+            visit(FrameStep::Absent(
+                vec![(before, Outcome::LostNetwork)],
+                true,
+            ));
+            reached.frames.start = first;
+        }
+        while reached.frames.end < limit {
+            let next = reached.frames.end;
+            let open = self.open.range(next..limit).next();
+            let number = open.map_or(limit, |(number, _)| *number);
+            if next < number {
+                let parts = self.absent(next..number, reached.packets, knowledge);
+                if !visit(FrameStep::Absent(parts, self.next_base(number).is_some())) {
+                    break;
+                }
+                reached.frames.end = number;
+            }
+            if let Some((_, open)) = open {
+                if !visit(FrameStep::Open(number, open, &reached)) {
+                    break;
+                }
+                if let Some(own) = self.own(number, open, &reached) {
+                    (reached.packets, reached.begins) = (own.end, Some(number + 1));
+                }
+                reached.frames.end = number + 1;
+            }
+        }
+        reached
+    }
+
+    /// The packets of an open frame, if they are known.
+    fn own(&self, number: u64, open: &OpenFrame, reached: &Reached) -> Option<Range<u64>> {
+        let follows = (reached.begins == Some(number)).then_some(reached.packets);
         let base = open.base.or_else(|| self.base(number)).or(follows);
         base.map(|base| base..base.saturating_add(open.chunks()))
     }
 
-    /// The record of an open frame as it stands, and its packets, if they are known.
+    /// The record of an open frame as it stands.
     pub(super) fn judged(
         &self,
         number: u64,
         open: &OpenFrame,
-        reached: Reached,
+        reached: &Reached,
         knowledge: &Knowledge<'_>,
-    ) -> (FrameRecord, Option<Range<u64>>) {
+    ) -> FrameRecord {
         let packets = &knowledge.missing;
         let own = self.own(number, open, reached);
         let range = own.clone().unwrap_or_else(|| {
@@ -75,28 +131,24 @@ impl FrameLog {
         } else {
             open.record.chunks
         };
-        let record = FrameRecord {
+        FrameRecord {
             outcome,
             chunks_lost: lost,
             offset_micros: knowledge.outlook.offset_micros,
             ..open.record.clone()
-        };
-        (record, own)
+        }
     }
 
-    /// The outcome of frames of which nothing arrived, after the packets that were `reached`.
-    pub(super) fn absent(
+    /// The outcome of frames of which nothing arrived, whose packets are those from `packet` on.
+    fn absent(
         &self,
         run: Range<u64>,
-        reached: Reached,
+        packet: u64,
         knowledge: &Knowledge<'_>,
     ) -> Vec<(Range<u64>, Outcome)> {
-        if run.is_empty() {
-            return Vec::new();
-        }
         let missing = &knowledge.missing;
         let end = self.next_base(run.end).unwrap_or(missing.media.1);
-        let packets = reached.packets.min(end)..end;
+        let packets = packet.min(end)..end;
         let outcome = |packets| match missing.of(packets).cause {
             Some(cause) => of(cause),
             None => Outcome::TailUnknown,
@@ -121,14 +173,14 @@ impl FrameLog {
     }
 
     /// The first packet of the next frame, from `number` on, whose first packet is known.
-    pub(super) fn next_base(&self, number: u64) -> Option<u64> {
+    fn next_base(&self, number: u64) -> Option<u64> {
         let mut open = self.open.range(number..);
         open.find_map(|(number, _)| self.base(*number))
     }
 
     /// The first packet of an open frame, known from its own packets or from those of the frames
     /// right after it.
-    fn base(&self, number: u64) -> Option<u64> {
+    pub(super) fn base(&self, number: u64) -> Option<u64> {
         let mut chunks = 0;
         for ahead in number..number.saturating_add(MAX_LOOK_AHEAD) {
             let open = self.open.get(&ahead)?;
@@ -144,20 +196,13 @@ impl FrameLog {
 impl Reached {
     /// Nothing examined yet. At the start of a stream, the first frame begins with the first
     /// packet.
-    pub(super) fn start(knowledge: &Knowledge<'_>) -> Self {
+    fn start(first: u64, knowledge: &Knowledge<'_>) -> Self {
         let packets = knowledge.missing.media.0;
         Self {
+            frames: first..first,
             packets,
-            frame: (packets == 0).then_some(knowledge.first),
+            begins: (packets == 0).then_some(knowledge.first),
         }
-    }
-
-    /// Behind an open frame with these packets.
-    pub(super) fn after(self, number: u64, own: Option<Range<u64>>) -> Self {
-        own.map_or(self, |own| Self {
-            packets: own.end,
-            frame: Some(number + 1),
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Counts frames by outcome.
 
-use super::settle::{Knowledge, Reached};
-use super::{FrameLog, FrameRecord, FrameState};
+use super::settle::{FrameStep, Knowledge};
+use super::{FrameLog, FrameState};
 use crate::stats::outcome::{OUTCOMES, Outcome, Outcomes};
 
 impl FrameLog {
@@ -9,33 +9,21 @@ impl FrameLog {
     /// now.
     pub(in crate::stats) fn tally(&self, knowledge: &Knowledge<'_>) -> Tally {
         let mut tally = self.tally.clone();
-        let first = knowledge.first.min(self.first().unwrap_or(u64::MAX));
-        let (settled, mut reached) = match &self.settled {
-            Some(settled) => (settled.clone(), self.reached),
-            None => (first..first, Reached::start(knowledge)),
-        };
-        tally.record_absent(settled.start.saturating_sub(first), Outcome::LostNetwork);
-        let mut next = settled.end;
-        let open = self.open.range(next..knowledge.sent.max(next));
-        let open = open.map(|(number, open)| (*number, Some(open)));
-        for (number, open) in open.chain([(knowledge.sent.max(next), None)]) {
-            for (run, outcome) in self.absent(next..number, reached, knowledge) {
-                tally.record_absent(run.end - run.start, outcome);
-            }
-            let Some(open) = open else {
-                break;
-            };
-            let (outcome, own) = match open.state {
-                FrameState::Told(outcome) => (outcome, self.own(number, open, reached)),
-                _ => {
-                    let (record, own) = self.judged(number, open, reached, knowledge);
-                    (record.outcome, own)
+        self.walk(knowledge.sent, knowledge, &mut |step| {
+            match step {
+                FrameStep::Absent(parts, _) => parts
+                    .into_iter()
+                    .for_each(|(run, outcome)| tally.record_absent(run.end - run.start, outcome)),
+                FrameStep::Open(number, open, reached) => {
+                    let outcome = match open.state {
+                        FrameState::Told(outcome) => outcome,
+                        _ => self.judged(number, open, reached, knowledge).outcome,
+                    };
+                    tally.record(outcome, open.record.stale);
                 }
-            };
-            tally.record_one(outcome, open.record.stale);
-            reached = reached.after(number, own);
-            next = number + 1;
-        }
+            }
+            true
+        });
         tally
     }
 }
@@ -53,13 +41,8 @@ pub(in crate::stats) struct Tally {
 }
 
 impl Tally {
-    /// Counts a frame of which something arrived.
-    pub(super) fn record(&mut self, record: &FrameRecord) {
-        self.record_one(record.outcome, record.stale);
-    }
-
     /// Counts a frame with this outcome and stale share, of which something arrived.
-    fn record_one(&mut self, outcome: Outcome, stale: f64) {
+    pub(super) fn record(&mut self, outcome: Outcome, stale: f64) {
         self.counts[outcome as usize] += 1;
         let incomplete = [Outcome::Corrupt, Outcome::TailUnknown].contains(&outcome);
         self.incomplete += u64::from(incomplete || outcome.lacks_packets());
@@ -108,7 +91,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seq::FrameNumber;
 
     #[test]
     fn frames_of_which_nothing_arrived_are_lost_unless_they_are_waited_for() {
@@ -132,10 +114,7 @@ mod tests {
             (Outcome::Concealed, 0.1),
             (Outcome::Concealed, 0.3),
         ] {
-            tally.record(&FrameRecord {
-                stale,
-                ..FrameRecord::unknown(1, FrameNumber(0), outcome)
-            });
+            tally.record(outcome, stale);
         }
         assert_eq!((tally.lost, tally.incomplete), (0, 3));
         let stale = tally.stale_share().expect("two frames were concealed");
