@@ -22,7 +22,7 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
 use log::info;
 
-use self::burst::Burst;
+use self::burst::OutgoingBurst;
 use self::paths::SecondRate;
 use crate::accept::AcceptSocket;
 use crate::args::{Options, Transport, Wire};
@@ -109,7 +109,7 @@ pub(crate) struct TransmitLoop<'a> {
     not_sent_notice: Option<Duration>,
     buffer: Vec<u8>,
     /// What leaves next, and as sealed packets.
-    burst: Burst,
+    burst: OutgoingBurst,
     sealed: Vec<u8>,
 }
 
@@ -242,7 +242,7 @@ impl<'a> TransmitLoop<'a> {
             unsent: None,
             not_sent_notice: None,
             buffer: vec![0; MAX_DATAGRAM],
-            burst: Burst::default(),
+            burst: OutgoingBurst::default(),
             sealed: Vec::new(),
         };
         (0..fixed).for_each(|index| transmit.search_path(index));

@@ -26,13 +26,13 @@ impl ClearBatch {
 
 /// Batches in the order in which they were handed out.
 #[derive(Debug, Default)]
-pub(super) struct Burst {
+pub(super) struct OutgoingBurst {
     /// Those that wait, followed by some whose buffers are used again.
     batches: Vec<ClearBatch>,
     waiting: usize,
 }
 
-impl Burst {
+impl OutgoingBurst {
     /// Adds a batch. In return, `packets` is an old buffer.
     pub(super) fn push(&mut self, transmit: Transmit, packets: &mut Vec<u8>) {
         if self.batches.len() == self.waiting {
