@@ -15,8 +15,8 @@ use framegram_common::rate::{self, is_local};
 use framegram_common::seq::FrameNumber;
 use framegram_common::wire::{DEFAULT_DATAGRAM, MAX_DATAGRAM, MIN_DATAGRAM};
 use framegram_net::{
-    ConnectOptions, Lookup, Pollable, Received, RouteMonitor, Socket, clock, is_broadcast,
-    is_refused, is_route_change, is_too_big, largest_datagram,
+    ConnectOptions, DatagramRun, Lookup, Pollable, Received, RouteMonitor, Socket, clock,
+    is_broadcast, is_refused, is_route_change, is_too_big, largest_datagram,
 };
 
 pub(crate) use self::open::{connect_options, open_all};
@@ -82,9 +82,9 @@ enum Carrier {
     Tcp(TcpLink),
 }
 
-/// The outcome of sending a batch of datagrams.
+/// The outcome of sending datagrams.
 pub(crate) struct SendOutcome {
-    /// Bytes that the system accepted, from the front. It rejected the datagrams after them.
+    /// How many datagrams the system accepted, from the front. It rejected those after them.
     pub(crate) taken: usize,
     /// A smaller datagram size to continue with.
     pub(crate) smaller: Option<usize>,
@@ -159,33 +159,33 @@ impl Destination {
         self.address
     }
 
-    /// Sends `datagrams`, each but the last of `segment` bytes, which belong to `frame` if there is
-    /// one.
+    /// Sends datagrams, which belong to `frame` if there is one.
     pub(crate) fn send(
         &mut self,
-        datagrams: &[u8],
-        segment: usize,
+        runs: &[DatagramRun<'_>],
         frame: Option<FrameNumber>,
         now: Duration,
     ) -> SendOutcome {
-        let (left, sent) = match &mut self.carrier {
-            Carrier::Own(socket) => socket.send_some(self.to, datagrams, segment),
-            Carrier::Shared(socket) => socket.send_some(self.to, datagrams, segment),
+        let (taken, sent) = match &mut self.carrier {
+            Carrier::Own(socket) => socket.send_runs(self.to, runs),
+            Carrier::Shared(socket) => socket.send_runs(self.to, runs),
             Carrier::Tcp(link) => {
-                let sent = link.send(datagrams, segment, frame, now);
-                return self.sent_over_tcp(&sent, datagrams.len(), now);
+                let sent = runs.iter().try_fold(0, |count, run| {
+                    let is_sent = link.send(run.datagrams, run.segment, frame, now)?;
+                    Ok(count + if is_sent { run.count() } else { 0 })
+                });
+                return self.sent_over_tcp(&sent, now);
             }
         };
         let Err(error) = sent else {
             self.sent = true;
             return SendOutcome {
-                taken: datagrams.len(),
+                taken,
                 smaller: None,
                 too_large: false,
                 notice: (self.errors.clears(now) && !self.silent).then(|| self.back()),
             };
         };
-        let taken = left.saturating_mul(segment).min(datagrams.len());
         // It is no send error that nobody listens yet.
         self.sent |= is_refused(&error);
         let why = self.why(&error);
@@ -198,6 +198,7 @@ impl Destination {
                 notice: None,
             };
         }
+        let segment = rejected(runs, taken);
         let smaller = is_too_big(&error).then(|| smaller_than(segment)).flatten();
         let notice = match smaller {
             Some(smaller) => self.is_news(segment).then(|| {
@@ -222,16 +223,12 @@ impl Destination {
         }
     }
 
-    fn sent_over_tcp(
-        &mut self,
-        sent: &io::Result<bool>,
-        bytes: usize,
-        now: Duration,
-    ) -> SendOutcome {
-        let is_sent = matches!(sent, Ok(true));
+    fn sent_over_tcp(&mut self, sent: &io::Result<usize>, now: Duration) -> SendOutcome {
+        let taken = *sent.as_ref().unwrap_or(&0);
+        let is_sent = taken > 0;
         self.sent |= is_sent;
         SendOutcome {
-            taken: if is_sent { bytes } else { 0 },
+            taken,
             smaller: None,
             too_large: false,
             notice: match sent {
@@ -428,6 +425,17 @@ impl Destination {
         self.address = address;
         Ok(())
     }
+}
+
+/// The length of the first datagram that was rejected, but for one that is shorter than its run's.
+fn rejected(runs: &[DatagramRun<'_>], taken: usize) -> usize {
+    let mut end = 0;
+    let mut runs = runs.iter();
+    let run = runs.find(|run| {
+        end += run.count();
+        taken < end
+    });
+    run.map_or(0, |run| run.segment)
 }
 
 fn smaller_than(datagram: usize) -> Option<usize> {

@@ -32,7 +32,7 @@ enum Cipher {
 /// The seal, and what was said of it.
 pub(crate) struct Seal {
     cipher: Cipher,
-    /// The packets that were sealed last, or the RTP packet that was opened last.
+    /// The RTP packet that was opened last.
     buffer: Vec<u8>,
     /// Whether any packet of a viewer was opened.
     answered: bool,
@@ -99,16 +99,19 @@ impl Seal {
         }
     }
 
-    /// Packets of `segment` bytes each, but the last, as sealed ones, and the bytes
-    /// of each of those.
-    pub(crate) fn seal(&mut self, packets: &[u8], segment: usize, now: Duration) -> (&[u8], usize) {
-        self.buffer.clear();
-        let out = &mut self.buffer;
-        let segment = match &mut self.cipher {
+    /// Appends packets of `segment` bytes each, but the last, as sealed ones. Returns the bytes of
+    /// each of those.
+    pub(crate) fn seal(
+        &mut self,
+        packets: &[u8],
+        segment: usize,
+        now: Duration,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        match &mut self.cipher {
             Cipher::Native(seal) => seal.seal(packets, segment, now, out),
             Cipher::Rtp(srtp, _) => srtp.seal(packets, segment, out),
-        };
-        (&self.buffer, segment)
+        }
     }
 
     /// A datagram that came from `from`, in its place, as a packet in the clear but

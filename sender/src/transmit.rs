@@ -1,6 +1,7 @@
 //! The transmit loop: passes encoded frames to the sender, its datagrams to the sockets, and
 //! received datagrams to the sender.
 
+mod burst;
 mod incoming;
 mod outgoing;
 mod paths;
@@ -21,6 +22,7 @@ use framegram_lab::impair::ImpairedLinks;
 use framegram_net::{Waker, clock, wait};
 use log::info;
 
+use self::burst::OutgoingBurst;
 use self::paths::SecondRate;
 use crate::accept::AcceptSocket;
 use crate::args::{Options, Transport, Wire};
@@ -106,6 +108,9 @@ pub(crate) struct TransmitLoop<'a> {
     /// When the last notice about an unsendable frame was printed.
     not_sent_notice: Option<Duration>,
     buffer: Vec<u8>,
+    /// What leaves next, and as sealed packets.
+    burst: OutgoingBurst,
+    sealed: Vec<u8>,
 }
 
 impl<'a> TransmitLoop<'a> {
@@ -237,6 +242,8 @@ impl<'a> TransmitLoop<'a> {
             unsent: None,
             not_sent_notice: None,
             buffer: vec![0; MAX_DATAGRAM],
+            burst: OutgoingBurst::default(),
+            sealed: Vec::new(),
         };
         (0..fixed).for_each(|index| transmit.search_path(index));
         Ok(transmit)

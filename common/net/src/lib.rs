@@ -21,8 +21,8 @@ pub use address::{check_form, is_broadcast, local_addresses, resolve};
 pub use interface::Interface;
 pub use lookup::Lookup;
 pub use socket::{
-    Batch, ConnectOptions, DEFAULT_BUFFER, ListenOptions, Pollable, Received, RouteMonitor, Socket,
-    Waker, is_refused, is_route_change, is_too_big, largest_datagram, wait,
+    Batch, ConnectOptions, DEFAULT_BUFFER, DatagramRun, ListenOptions, Pollable, Received,
+    RouteMonitor, Socket, Waker, is_refused, is_route_change, is_too_big, largest_datagram, wait,
 };
 pub use tcp::{Connection, TcpListener};
 

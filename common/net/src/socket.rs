@@ -6,6 +6,7 @@
 mod batch;
 mod drops;
 mod membership;
+mod messages;
 mod open;
 mod options;
 mod route;
@@ -15,7 +16,7 @@ mod tests;
 mod timestamps;
 mod wait;
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,15 +25,14 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg, sendmsg,
-};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, recvmsg};
 use nix::sys::time::TimeSpec;
 use socket2::Domain;
 
 use crate::address::plain;
 use drops::Drops;
 use membership::Membership;
+use messages::{OutgoingMessage, send_messages};
 use source_address::{SourceAddresses, SourceControl};
 use timestamps::{Reading, Timestamps};
 
@@ -82,7 +82,7 @@ impl Socket {
     /// Those of [`send`](Self::send).
     pub fn reply(&self, received: &Received, datagram: &[u8]) -> io::Result<()> {
         let to = Some(received.from);
-        self.send_from(received.local, to, datagram, datagram.len())
+        self.send_from(received.local, to, &[DatagramRun::one(datagram)])
             .1
     }
 
@@ -109,28 +109,26 @@ impl Socket {
     /// Exception: if the error [`is_refused`], all datagrams were sent, and the
     /// error answers an earlier one.
     pub fn send(&self, to: Option<SocketAddr>, datagrams: &[u8], segment: usize) -> io::Result<()> {
-        self.send_some(to, datagrams, segment).1
+        self.send_runs(to, &[DatagramRun { datagrams, segment }]).1
     }
 
-    /// Like [`send`](Self::send), but also returns how many datagrams were sent.
-    pub fn send_some(
+    /// Like [`send`](Self::send), but several runs of datagrams, in as few calls as possible. Also
+    /// returns how many datagrams were sent.
+    pub fn send_runs(
         &self,
         to: Option<SocketAddr>,
-        datagrams: &[u8],
-        segment: usize,
+        runs: &[DatagramRun<'_>],
     ) -> (usize, io::Result<()>) {
         let source = to.and_then(|to| self.sources.source(to));
-        self.send_from(source, to, datagrams, segment)
+        self.send_from(source, to, runs)
     }
 
     fn send_from(
         &self,
         source: Option<IpAddr>,
         to: Option<SocketAddr>,
-        datagrams: &[u8],
-        segment: usize,
+        runs: &[DatagramRun<'_>],
     ) -> (usize, io::Result<()>) {
-        let segment = segment.max(1);
         let v6 = self.domain == Domain::IPV6;
         let mut call = Call {
             socket: self,
@@ -140,33 +138,35 @@ impl Socket {
             refused: None,
             sent: 0,
         };
-        let sent = self.send_all(&mut call, datagrams, segment);
+        let sent = self.send_all(&mut call, runs);
         let sent = sent.and(call.refused.map_or(Ok(()), Err));
         (call.sent, sent.map_err(io::Error::from))
     }
 
-    fn send_all(&self, call: &mut Call<'_>, datagrams: &[u8], segment: usize) -> Result<(), Errno> {
-        for batch in datagrams.chunks(segment * batch_len(segment)) {
-            let mut singly = true;
-            if batch.len() > segment && self.batch.load(Ordering::Relaxed) {
-                match call.send(batch, Some(segment)) {
-                    Err(errno) if cannot_batch(errno) => {}
-                    sent => {
-                        sent?;
-                        singly = false;
+    fn send_all(&self, call: &mut Call<'_>, runs: &[DatagramRun<'_>]) -> Result<(), Errno> {
+        let batch = self.batch.load(Ordering::Relaxed);
+        let messages = runs.iter().flat_map(|run| run.messages(batch));
+        let messages: Vec<_> = messages.collect();
+        let mut left = &messages[..];
+        while let Some(first) = left.first() {
+            let taken = match (call.send(left), first.segment) {
+                (Err(errno), Some(segment)) if cannot_batch(errno) => {
+                    let segment = segment.into();
+                    let datagrams = first.bytes.chunks(segment).map(OutgoingMessage::single);
+                    let datagrams: Vec<_> = datagrams.collect();
+                    let mut singly = &datagrams[..];
+                    while !singly.is_empty() {
+                        singly = &singly[call.send(singly)?..];
                     }
+                    // Older kernels return the same error for a datagram that is too
+                    // big. So batches are given up only after the datagrams could be
+                    // sent one by one.
+                    self.batch.store(false, Ordering::Relaxed);
+                    1
                 }
-            }
-            if singly {
-                for datagram in batch.chunks(segment) {
-                    call.send(datagram, None)?;
-                }
-                // Older kernels return the same error for a datagram that is too
-                // big. So batches are given up only after the datagrams could be
-                // sent one by one.
-                self.batch
-                    .fetch_and(batch.len() <= segment, Ordering::Relaxed);
-            }
+                (taken, _) => taken?,
+            };
+            left = &left[taken..];
         }
         Ok(())
     }
@@ -276,6 +276,56 @@ impl Socket {
     }
 }
 
+/// Datagrams that are concatenated in one buffer; each has `segment` bytes, except the last, which
+/// may be shorter.
+#[derive(Clone, Copy, Debug)]
+pub struct DatagramRun<'a> {
+    /// The datagrams.
+    pub datagrams: &'a [u8],
+    /// Bytes of each but the last.
+    pub segment: usize,
+}
+
+impl<'a> DatagramRun<'a> {
+    fn one(datagram: &'a [u8]) -> Self {
+        Self {
+            datagrams: datagram,
+            segment: datagram.len(),
+        }
+    }
+
+    /// How many datagrams there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.datagrams.len().div_ceil(self.segment.max(1))
+    }
+
+    /// The messages that carry it, in batches or not.
+    fn messages(self, batch: bool) -> impl Iterator<Item = OutgoingMessage<'a>> {
+        let segment = self.segment.max(1);
+        let most = if batch { batch_len(segment) } else { 1 };
+        let messages = self.datagrams.chunks(segment * most);
+        messages.map(move |bytes| OutgoingMessage {
+            bytes,
+            segment: (bytes.len() > segment).then_some(segment as u16),
+        })
+    }
+}
+
+impl<'a> OutgoingMessage<'a> {
+    fn single(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            segment: None,
+        }
+    }
+
+    fn datagrams(&self) -> usize {
+        let segment = self.segment.map(usize::from);
+        segment.map_or(1, |segment| self.bytes.len().div_ceil(segment))
+    }
+}
+
 /// One call of [`Socket::send`].
 struct Call<'a> {
     socket: &'a Socket,
@@ -288,24 +338,15 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Sends one datagram, or several of `segment` bytes each.
-    fn send(&mut self, bytes: &[u8], segment: Option<usize>) -> Result<(), Errno> {
-        let segment = segment.and_then(|segment| u16::try_from(segment).ok());
+    /// Sends the first messages of these, at least one. Returns how many.
+    fn send(&mut self, messages: &[OutgoingMessage<'_>]) -> Result<usize, Errno> {
         loop {
-            let source = self.source.as_ref().map(|(_, source)| source.control());
-            let segments = segment.as_ref().map(ControlMessage::UdpGsoSegments);
-            let control: Vec<_> = source.into_iter().chain(segments).collect();
-            let sent = sendmsg(
-                self.socket.inner.as_raw_fd(),
-                &[IoSlice::new(bytes)],
-                &control,
-                MsgFlags::empty(),
-                self.to.as_ref(),
-            );
-            match sent {
-                Ok(_) => {
-                    self.sent += segment.map_or(1, |segment| bytes.len().div_ceil(segment.into()));
-                    return Ok(());
+            let source = self.source.as_ref().map(|(_, source)| source);
+            match send_messages(self.socket.as_fd(), self.to.as_ref(), source, messages) {
+                Ok(sent) => {
+                    let datagrams = messages[..sent].iter().map(OutgoingMessage::datagrams);
+                    self.sent += datagrams.sum::<usize>();
+                    return Ok(sent);
                 }
                 Err(Errno::EINTR) => {}
                 // The error belongs to an earlier datagram, but this one was not

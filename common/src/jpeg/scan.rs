@@ -424,10 +424,7 @@ fn skip_block(bits: &mut BitReader<'_>, block: &ScanBlock<'_>) -> Result<(), Exh
     bits.take(size.min(16).into());
     let mut at = 1;
     while at < 64 {
-        match bits.skip(ac) {
-            0 => break,
-            symbol => at += usize::from(symbol >> 4) + 1,
-        }
+        at = bits.skip_coefficients(ac, at);
     }
     Ok(())
 }

@@ -4,6 +4,13 @@ use super::*;
 
 const MS: Duration = Duration::from_millis(1);
 
+fn one(datagram: &[u8]) -> DatagramRun<'_> {
+    DatagramRun {
+        datagrams: datagram,
+        segment: datagram.len(),
+    }
+}
+
 #[test]
 fn goes_down_through_the_datagrams_that_networks_have() {
     assert_eq!(smaller_than(MAX_DATAGRAM), Some(9_216));
@@ -19,7 +26,7 @@ fn falls_back_when_a_datagram_is_too_big_for_the_system() {
         ..ConnectOptions::default()
     };
     let mut destination = Destination::open("127.0.0.1:9", &connect_options).unwrap();
-    let sent = destination.send(&vec![0; MAX_DATAGRAM + 1], MAX_DATAGRAM + 1, None, MS);
+    let sent = destination.send(&[one(&[0; MAX_DATAGRAM + 1])], None, MS);
     assert_eq!((sent.taken, sent.smaller), (0, Some(MAX_DATAGRAM)));
     assert!(sent.notice.is_some());
     let error = destination.reached().unwrap_err().to_string();
@@ -27,7 +34,7 @@ fn falls_back_when_a_datagram_is_too_big_for_the_system() {
         error.starts_with("nothing could be sent to 127.0.0.1:9: "),
         "{error}"
     );
-    destination.send(b"small", 5, None, MS);
+    destination.send(&[one(b"small")], None, MS);
     assert!(destination.reached().is_ok());
 }
 
@@ -37,7 +44,7 @@ fn reports_once_that_a_datagram_is_too_big() {
     let address = listener.local_addr().unwrap().to_string();
     let mut destination = Destination::open(&address, &ConnectOptions::default()).unwrap();
     let too_big = MAX_DATAGRAM + 2;
-    let mut send = |bytes: usize, ms: u32| destination.send(&vec![0; bytes], bytes, None, ms * MS);
+    let mut send = |bytes: usize, ms: u32| destination.send(&[one(&vec![0; bytes])], None, ms * MS);
     let first = send(too_big, 1);
     assert!(first.notice.is_some() && first.smaller.is_some());
     for second in 1..10 {

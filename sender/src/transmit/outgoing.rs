@@ -1,14 +1,18 @@
 //! Sends datagrams, directly or over impaired links.
 
+use std::mem;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use framegram_common::sender::Output;
 use framegram_lab::impair::ImpairedLinks;
-use framegram_net::{Waker, clock, wait};
+use framegram_net::{DatagramRun, Waker, clock, wait};
 use log::info;
 
 use super::TransmitLoop;
+use super::burst::ClearBatch;
+use crate::args::Transport;
 use crate::console::Console;
 use crate::destinations::{Destination, SendOutcome};
 use crate::pipeline::Pipeline;
@@ -20,60 +24,117 @@ const LINGER: Duration = Duration::from_secs(1);
 impl TransmitLoop<'_> {
     /// Sends everything that is due.
     pub(super) fn transmit(&mut self, pipeline: &Pipeline, out: &mut Vec<u8>) {
+        // Over TCP, frames are accepted one by one, and an impaired link delays each datagram.
+        let gathers = self.transport == Transport::Udp && self.impaired.is_none();
         let mut smaller = None;
         loop {
             let now = clock::now();
-            let transmit = match self.sender.poll_output(now, out) {
-                Output::Transmit(transmit) => transmit,
-                Output::Answer(to) => {
-                    if let Some(accept) = &self.accept {
-                        let len = out.len();
-                        let (answer, _) = sealed(&mut self.seal, out, len, now);
-                        if !answer.is_empty() {
-                            accept.answer(to, answer);
-                        }
+            match self.sender.poll_output(now, out) {
+                Output::Transmit(transmit) => {
+                    self.burst.push(transmit, out);
+                    if !gathers || self.burst.is_full() {
+                        self.send_burst(now, &mut smaller);
                     }
-                    continue;
                 }
+                Output::Answer(to) => self.answer(to, out, now),
                 Output::Event(event) => {
+                    // It may close a destination.
+                    self.send_burst(now, &mut smaller);
                     self.handle_event(event);
-                    continue;
                 }
-                Output::Timeout(_) => break,
-            };
-            let index = transmit.destination;
-            let Some(destination) = self.destinations.get_mut(index) else {
-                continue;
-            };
-            let (datagrams, segment) = sealed(&mut self.seal, out, transmit.segment, now);
-            if datagrams.is_empty() {
-                // No keys are agreed on with the viewer there.
-                self.sender.handle_send_error(index, out, transmit.segment);
-                continue;
-            }
-            match &mut self.impaired {
-                None => {
-                    let sent = destination.send(datagrams, segment, transmit.frame, now);
-                    // The same number of packets in the clear.
-                    let taken = sent.taken.div_ceil(segment.max(1)) * transmit.segment;
-                    let refused = &out[taken.min(out.len())..];
-                    self.sender
-                        .handle_send_error(index, refused, transmit.segment);
-                    if sent.too_large {
-                        self.sender.handle_too_large(index, transmit.segment, now);
-                    }
-                    notify(sent, &mut smaller, self.console);
-                }
-                Some(impaired) => {
-                    for datagram in datagrams.chunks(segment.max(1)) {
-                        impaired.push(index, datagram, (), now);
-                    }
-                    self.pass_on(now, &mut smaller);
-                }
+                Output::Timeout(_) if self.burst.is_empty() => break,
+                // What is refused may have to be reported.
+                Output::Timeout(_) => self.send_burst(now, &mut smaller),
             }
         }
         self.pass_on(clock::now(), &mut smaller);
         self.follow_datagram(pipeline, smaller);
+    }
+
+    /// Answers a viewer that wants to connect.
+    fn answer(&mut self, to: SocketAddr, packet: &[u8], now: Duration) {
+        let Some(accept) = &self.accept else {
+            return;
+        };
+        let Some(seal) = &mut self.seal else {
+            return accept.answer(to, packet);
+        };
+        self.sealed.clear();
+        seal.seal(packet, packet.len(), now, &mut self.sealed);
+        if !self.sealed.is_empty() {
+            accept.answer(to, &self.sealed);
+        }
+    }
+
+    fn send_burst(&mut self, now: Duration, smaller: &mut Option<usize>) {
+        let mut burst = mem::take(&mut self.burst);
+        for batches in burst.take() {
+            self.send_batches(batches, now, smaller);
+        }
+        self.burst = burst;
+    }
+
+    /// Sends batches for one destination. Those after one that the system rejects are not sent.
+    fn send_batches(&mut self, batches: &[ClearBatch], now: Duration, smaller: &mut Option<usize>) {
+        let index = batches
+            .first()
+            .map_or(0, |batch| batch.transmit.destination);
+        let Some(destination) = self.destinations.get_mut(index) else {
+            return;
+        };
+        self.sealed.clear();
+        let seal = |seal: &mut Seal| {
+            let spans = batches.iter().map(|batch| {
+                let (packets, segment) = (&batch.packets, batch.transmit.segment);
+                let start = self.sealed.len();
+                let segment = seal.seal(packets, segment, now, &mut self.sealed);
+                (start..self.sealed.len(), segment)
+            });
+            spans.collect::<Vec<_>>()
+        };
+        let runs = match self.seal.as_mut().map(seal) {
+            None => batches.iter().map(ClearBatch::run).collect::<Vec<_>>(),
+            // A run is empty if no keys are agreed on with the viewer there.
+            Some(spans) => spans
+                .into_iter()
+                .map(|(span, segment)| DatagramRun {
+                    datagrams: &self.sealed[span],
+                    segment,
+                })
+                .collect(),
+        };
+        let frame = batches.iter().filter_map(|batch| batch.transmit.frame);
+        let sent = match &mut self.impaired {
+            None if runs.iter().any(|run| run.count() > 0) => {
+                Some(destination.send(&runs, frame.max(), now))
+            }
+            None => None,
+            Some(impaired) => {
+                for run in &runs {
+                    for datagram in run.datagrams.chunks(run.segment.max(1)) {
+                        impaired.push(index, datagram, (), now);
+                    }
+                }
+                None
+            }
+        };
+        let mut taken = sent.as_ref().map_or(usize::MAX, |sent| sent.taken);
+        let mut too_large = sent.as_ref().is_some_and(|sent| sent.too_large);
+        for (batch, run) in batches.iter().zip(&runs) {
+            // The same number of packets in the clear.
+            let count = run.count().min(taken);
+            taken -= count;
+            let segment = batch.transmit.segment;
+            let refused = batch.packets.get(count * segment..).unwrap_or_default();
+            self.sender.handle_send_error(index, refused, segment);
+            if !refused.is_empty() && mem::take(&mut too_large) {
+                self.sender.handle_too_large(index, segment, now);
+            }
+        }
+        if let Some(sent) = sent {
+            notify(sent, smaller, self.console);
+        }
+        self.pass_on(now, smaller);
     }
 
     /// Waits for the datagrams that are still on impaired links, and sends them.
@@ -117,8 +178,12 @@ impl TransmitLoop<'_> {
                 continue;
             };
             let (datagram, len) = (&passed.datagram, passed.datagram.len());
-            let sent = destination.send(datagram, len, None, now);
-            if sent.taken < len {
+            let run = DatagramRun {
+                datagrams: datagram,
+                segment: len,
+            };
+            let sent = destination.send(&[run], None, now);
+            if sent.taken == 0 {
                 impaired.record_send_error(index);
                 self.sender.handle_send_error(index, datagram, len);
             }
@@ -145,19 +210,6 @@ impl TransmitLoop<'_> {
             self.datagram = datagram;
             pipeline.set_datagram(datagram);
         }
-    }
-}
-
-/// Packets as sent, and the segment length: unchanged if there is no key.
-fn sealed<'a>(
-    seal: &'a mut Option<Seal>,
-    packets: &'a [u8],
-    segment: usize,
-    now: Duration,
-) -> (&'a [u8], usize) {
-    match seal {
-        None => (packets, segment),
-        Some(seal) => seal.seal(packets, segment, now),
     }
 }
 

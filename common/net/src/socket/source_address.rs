@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::libc;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned};
+use nix::sys::socket::ControlMessageOwned;
 
 /// Upper bound on peers: as many as a sender can serve, and far more than the
 /// senders of a grid. They take a few megabytes, and only if that many are
@@ -96,13 +96,6 @@ impl SourceControl {
             ipi6_addr: libc::in6_addr { s6_addr: octets },
             ipi6_ifindex: 0,
         })
-    }
-
-    pub(super) fn control(&self) -> ControlMessage<'_> {
-        match self {
-            Self::V4(info) => ControlMessage::Ipv4PacketInfo(info),
-            Self::V6(info) => ControlMessage::Ipv6PacketInfo(info),
-        }
     }
 }
 

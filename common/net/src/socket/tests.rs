@@ -132,6 +132,35 @@ fn a_batch_arrives_as_the_datagrams_it_is_made_of() {
 }
 
 #[test]
+fn runs_of_any_length_arrive_in_order_up_to_one_that_is_rejected() {
+    for batch in [true, false] {
+        let (viewer, address) = listening("127.0.0.1:0", 4 << 20);
+        let options = ConnectOptions {
+            batch,
+            ..ConnectOptions::default()
+        };
+        let sender = Socket::connect(address, &options).unwrap();
+        // More than one call takes.
+        let datagrams: Vec<_> = (0..200).map(|at| numbered(1 + at % 6, 100 + at)).collect();
+        let run = |datagrams, segment| DatagramRun { datagrams, segment };
+        let runs = datagrams.iter().enumerate();
+        let mut runs: Vec<_> = runs.map(|(at, it)| run(&it[..], 100 + at)).collect();
+        let too_long = vec![0; MAX_DATAGRAM + 1];
+        runs.insert(150, run(&too_long, too_long.len()));
+        let (sent, error) = sender.send_runs(None, &runs);
+        assert!(is_too_big(&error.unwrap_err()));
+        assert_eq!(sent, runs[..150].iter().map(DatagramRun::count).sum());
+        for run in &runs[..150] {
+            for datagram in run.datagrams.chunks(run.segment) {
+                assert_eq!(next(&viewer).0, datagram);
+            }
+        }
+        sender.send(None, b"end", 3).unwrap();
+        assert_eq!(next(&viewer).0, b"end");
+    }
+}
+
+#[test]
 fn arrival_is_when_the_kernel_received_the_datagram_not_when_it_is_read() {
     let (viewer, address) = listening("127.0.0.1:0", 1 << 20);
     let sender = sending(address);

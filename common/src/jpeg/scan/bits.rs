@@ -1,7 +1,7 @@
 //! The bits of a scan.
 
 use super::is_padding;
-use super::tables::Codes;
+use super::tables::{Codes, LOOK};
 use crate::jpeg::markers::{Markers, RST0, RST7};
 
 /// Bits of the longest code, and of the longest value that its symbol can announce.
@@ -112,7 +112,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Skips a symbol, and the bits that its low half counts; 0 if no code begins like that.
-    pub(super) fn skip(&mut self, codes: &Codes) -> u8 {
+    fn skip(&mut self, codes: &Codes) -> u8 {
         if self.count < MAX_SYMBOL_AND_VALUE {
             self.fill();
         }
@@ -124,6 +124,27 @@ impl<'a> BitReader<'a> {
         let symbol = self.symbol(codes).unwrap_or(0);
         self.drop(u32::from(symbol & 15));
         symbol
+    }
+
+    /// Skips what follows in a block from its coefficient `at` on: one symbol or several, and the
+    /// bits that they count. Returns the next coefficient; 64 or more at the end of the block.
+    pub(super) fn skip_coefficients(&mut self, codes: &Codes, at: usize) -> usize {
+        if self.count < MAX_SYMBOL_AND_VALUE {
+            self.fill();
+        }
+        let several = codes.several().get((self.held >> (64 - LOOK)) as usize);
+        if let Some(several) = several.filter(|several| several.bits > 0) {
+            let next = at + usize::from(several.coefficients);
+            // Else the block ends before the last of them.
+            if next <= 64 {
+                self.drop(several.bits.into());
+                return if several.ends { 64 } else { next };
+            }
+        }
+        match self.skip(codes) {
+            0 => 64,
+            symbol => at + usize::from(symbol >> 4) + 1,
+        }
     }
 
     /// A value of this many bits (T.81, F.2.2.1).

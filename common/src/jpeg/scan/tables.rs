@@ -1,6 +1,11 @@
 //! The tables in a JPEG, or the ones that stand in for them.
 
+use std::sync::OnceLock;
+
 use crate::jpeg::huffman::STANDARD;
+
+/// Bits that are looked up at once to skip several symbols.
+pub(super) const LOOK: u32 = 11;
 
 /// Huffman codes in canonical order (T.81, F.2.2.3).
 #[derive(Debug)]
@@ -10,9 +15,54 @@ pub(super) struct Codes {
     pub(super) symbols: Vec<u8>,
     /// Symbol and length of each code of at most 8 bits, by the next 8 bits.
     pub(super) short: Vec<(u8, u8)>,
+    /// What begins with the next [`LOOK`] bits, once it was needed.
+    several: OnceLock<Vec<SkippedSymbols>>,
+}
+
+/// Symbols of coefficients in a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SkippedSymbols {
+    /// Their bits, with those of their values; 0 if the first code is longer than what is looked up.
+    pub(super) bits: u8,
+    /// The coefficients that they cover; the end of the block counts as one.
+    pub(super) coefficients: u8,
+    /// Whether the last one is the end of the block.
+    pub(super) ends: bool,
 }
 
 impl Codes {
+    /// What each of the next [`LOOK`] bits begin with, if these are codes of coefficients.
+    pub(super) fn several(&self) -> &[SkippedSymbols] {
+        self.several
+            .get_or_init(|| (0..1 << LOOK).map(|bits| self.begin_of(bits)).collect())
+    }
+
+    fn begin_of(&self, bits: u32) -> SkippedSymbols {
+        let mut all = SkippedSymbols::default();
+        while !all.ends
+            && let Some(left) = LOOK.checked_sub(all.bits.into())
+            && let Some((symbol, len)) = self.first_of(bits & ((1 << left) - 1), left)
+        {
+            all.bits += len + (symbol & 15);
+            all.coefficients += (symbol >> 4) + 1;
+            all.ends = symbol == 0;
+        }
+        all
+    }
+
+    /// The symbol that these `count` bits begin with, and the length of its code.
+    fn first_of(&self, bits: u32, count: u32) -> Option<(u8, u8)> {
+        let lengths = self.lengths.iter().take(count as usize).enumerate();
+        for (index, (first, own, begin)) in lengths {
+            let code = bits >> (count as usize - index - 1);
+            if let Some(at) = code.checked_sub(*first).filter(|at| at < own) {
+                let symbol = self.symbols.get(begin + at as usize)?;
+                return Some((*symbol, index as u8 + 1));
+            }
+        }
+        None
+    }
+
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut lengths = [(0, 0, 0); 16];
         let mut short = vec![(0, 0); 256];
@@ -37,6 +87,7 @@ impl Codes {
             lengths,
             symbols: symbols.to_vec(),
             short,
+            several: OnceLock::new(),
         })
     }
 }
