@@ -67,13 +67,11 @@ impl ChunkedFrame {
     }
 
     /// The frame number.
-    #[must_use]
     pub fn number(&self) -> FrameNumber {
         self.frame.number
     }
 
     /// The same frame with another number, which its checksum covers.
-    #[must_use]
     pub fn renumbered(&self, number: FrameNumber) -> Self {
         let mut other = self.clone();
         other.frame.number = number;
@@ -82,34 +80,29 @@ impl ChunkedFrame {
     }
 
     /// The number that the frame had when it was cut.
-    #[must_use]
     pub fn original(&self) -> FrameNumber {
         self.original
     }
 
     /// The length of the frame in bytes, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "none is empty")]
-    #[must_use]
     pub fn len(&self) -> usize {
         self.frame.jpeg.len()
     }
 
     /// The capture time.
-    #[must_use]
     pub fn captured(&self) -> Duration {
         self.frame.captured
     }
 
     /// Number of chunks, from 1 to
     /// [`MAX_CHUNKS`](crate::wire::native::MAX_CHUNKS).
-    #[must_use]
     pub fn count(&self) -> usize {
         self.len().div_ceil(self.size)
     }
 
     /// Length of every chunk but the last, in bytes. It fits 16 bits, because a
     /// chunk fits a datagram.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
@@ -118,7 +111,6 @@ impl ChunkedFrame {
     ///
     /// # Panics
     /// If `index` is not below [`ChunkedFrame::count`].
-    #[must_use]
     pub fn chunk(&self, index: usize) -> Chunk<'_> {
         let start = index * self.size;
         let end = (start + self.size).min(self.len());
@@ -175,7 +167,6 @@ pub const BLOCK_FRAMES: usize = 4;
 /// The most bytes of a frame that fit a chunk, so that a datagram with the chunk,
 /// and one with parity over such chunks, has at most `datagram` bytes. `datagram`
 /// is clamped to [`MIN_DATAGRAM`] and [`MAX_DATAGRAM`].
-#[must_use]
 pub fn chunk_capacity(datagram: usize) -> usize {
     let datagram = datagram.clamp(MIN_DATAGRAM, MAX_DATAGRAM);
     // Shards have an even size, so parity is limited to the even size below.
@@ -185,7 +176,6 @@ pub fn chunk_capacity(datagram: usize) -> usize {
 
 /// The inverse of [`chunk_capacity`]: the smallest datagram size that allows
 /// chunks of `size` bytes.
-#[must_use]
 pub fn datagram_for(size: usize) -> usize {
     let size = size.min(MAX_DATAGRAM);
     ((size + SHARD_BODY + 1) & !1) + HEADER + PARITY_BODY + 2 * BLOCK_FRAMES

@@ -151,14 +151,12 @@ impl JpegHeader {
     }
 
     /// Whether the picture can be cut into restart slices.
-    #[must_use]
     pub fn has_slices(&self) -> bool {
         self.sequential && self.restart_interval > 0 && self.slice_count() <= MAX_SLICES
     }
 
     /// Whether its colours are luma and chroma, or grey, by the rules of libjpeg (jdapimin.c,
     /// `default_decompress_parms`).
-    #[must_use]
     pub fn is_luma_chroma(&self) -> bool {
         match (&self.components[..], self.adobe) {
             ([_], _) => true,
@@ -171,7 +169,6 @@ impl JpegHeader {
 
     /// Whether every decoder of video frames accepts it: 8 bits, Huffman coding, luma and chroma or
     /// grey.
-    #[must_use]
     pub fn is_video(&self) -> bool {
         let is_usual = matches!(self.process, Process::Sequential | Process::Progressive);
         self.precision == 8 && is_usual && self.is_luma_chroma() && self.has_usual_units()
@@ -179,7 +176,6 @@ impl JpegHeader {
 
     /// Whether libjpeg decodes it, according to the header: it is not lossless, and its minimum
     /// coded units have no more blocks than allowed.
-    #[must_use]
     pub fn is_for_libjpeg(&self) -> bool {
         self.process != Process::Lossless && self.has_usual_units()
     }
@@ -192,7 +188,6 @@ impl JpegHeader {
 
     /// Width and height of a minimum coded unit in pixels
     /// (T.81, A.2): 8 by 8 for a single component, whatever its sampling.
-    #[must_use]
     pub fn mcu_size(&self) -> (u32, u32) {
         if self.components.len() == 1 {
             return (8, 8);
@@ -205,7 +200,6 @@ impl JpegHeader {
     }
 
     /// The number of minimum coded units in a row and in a column.
-    #[must_use]
     pub fn mcu_grid(&self) -> (u32, u32) {
         let (width, height) = self.mcu_size();
         (
@@ -215,7 +209,6 @@ impl JpegHeader {
     }
 
     /// The number of restart slices; 1 without restart markers.
-    #[must_use]
     pub fn slice_count(&self) -> usize {
         let units = self.mcu_count() as usize;
         units.div_ceil(match self.restart_interval {
@@ -225,7 +218,6 @@ impl JpegHeader {
     }
 
     /// The number of minimum coded units in the picture.
-    #[must_use]
     pub fn mcu_count(&self) -> u32 {
         let (columns, rows) = self.mcu_grid();
         columns * rows
@@ -234,7 +226,6 @@ impl JpegHeader {
 
 /// The number of scans in a JPEG. It may be a little too high, since other parts may contain the
 /// same bytes. Decoding each scan costs a pass over the whole picture.
-#[must_use]
 pub fn scan_count(jpeg: &[u8]) -> usize {
     memchr::memmem::find_iter(jpeg, &[0xff, SOS]).count()
 }
@@ -263,7 +254,6 @@ pub fn tables(jpeg: &[u8]) -> Result<Option<Vec<u8>>, JpegError> {
 
 /// Where each restart slice of a scan begins, as an offset in the JPEG: after the header, and after
 /// each restart marker. `header` is the length of the header.
-#[must_use]
 pub fn slice_starts(jpeg: &[u8], header: usize) -> Vec<u32> {
     let mut starts = vec![header as u32];
     let mut markers = Markers::from(header);

@@ -11,7 +11,6 @@ pub struct SourcePrefix(IpAddr);
 
 impl SourcePrefix {
     /// The prefix of an address.
-    #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             IpAddr::V4(v4) => v4.into(),
@@ -28,7 +27,6 @@ impl SourcePrefix {
 /// `newcomer` afterwards. `holders` has one entry for each slot. So one household
 /// may take many slots while there is room, but cannot keep others out, and two
 /// households do not displace each other in turn.
-#[must_use]
 pub(crate) fn crowds(
     holders: impl Iterator<Item = SourcePrefix>,
     newcomer: SourcePrefix,

@@ -161,7 +161,6 @@ pub struct RateController {
 
 impl RateController {
     /// Starts with a rate in bytes per second, or with an open path. Never exceeds `most`.
-    #[must_use]
     pub fn new(first: Option<f64>, most: f64, now: Duration) -> Self {
         let first = first.map_or(f64::INFINITY, |first| first.clamp(LEAST, most.max(LEAST)));
         Self {
@@ -185,13 +184,11 @@ impl RateController {
     }
 
     /// Whether nothing limits the rate: no first rate was given, and no limit was seen.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         self.share.is_infinite()
     }
 
     /// Bytes per second that may be sent; `None` while the path is open.
-    #[must_use]
     pub fn rate(&self, now: Duration) -> Option<f64> {
         let broken = self.broken(now);
         let rate = if self.is_open() {
@@ -204,7 +201,6 @@ impl RateController {
     }
 
     /// Bytes that were sent after the newest packet that is known to have arrived.
-    #[must_use]
     pub fn backlog(&self) -> u64 {
         self.history.backlog()
     }
@@ -215,7 +211,6 @@ impl RateController {
     }
 
     /// Bytes per second at which the packets of a frame are sent; `None` before anything is known.
-    #[must_use]
     pub fn pace(&self, now: Duration) -> Option<f64> {
         if self.is_open() {
             return self.open.pace();
@@ -240,40 +235,34 @@ impl RateController {
 
     /// Bytes sent at once, so that not every datagram needs a wake-up: what the pace sends in 1 ms,
     /// or 16 datagrams if they take no more than a few ms.
-    #[must_use]
     pub fn burst(pace: f64) -> f64 {
         (pace * 0.001).max(BURST.min(pace * BURST_TIME))
     }
 
     /// The time from sending a packet to the report of its arrival.
-    #[must_use]
     pub fn rtt(&self) -> Option<Duration> {
         self.reported.map(|_| self.rtt)
     }
 
     /// The rate at which the newest trains arrived, in bytes per second: what the path carries, as
     /// far as they reveal it.
-    #[must_use]
     pub fn capacity(&self) -> Option<f64> {
         self.found.and_then(|found| found.carried)
     }
 
     /// Bytes a second that the path carries in the long run, where it is known to be
     /// filled now and then.
-    #[must_use]
     pub fn full(&self, now: Duration) -> Option<f64> {
         self.bucket.full(now)
     }
 
     /// How long a packet waits in the queue of the path.
-    #[must_use]
     pub fn queue(&self) -> Option<Duration> {
         let found = self.found?;
         Duration::try_from_secs_f64(found.queue).ok()
     }
 
     /// Whether another flow fills the queue until packets are lost.
-    #[must_use]
     pub fn is_competing(&self) -> bool {
         self.competition.is_on()
     }

@@ -148,7 +148,6 @@ impl Reassembly {
     }
 
     /// The frame, open or closed, if it is remembered.
-    #[must_use]
     pub fn get(&self, number: FrameNumber) -> Option<&Assembly> {
         self.frames.get(&number)
     }
@@ -174,7 +173,6 @@ impl Reassembly {
     }
 
     /// The oldest open frame, if the frames exceed their bounds: it must be given up early.
-    #[must_use]
     pub fn excess(&self) -> Option<FrameNumber> {
         let over = self.frames.len() > MAX_FRAMES || self.held_bytes > MAX_HELD_BYTES;
         if !over {
@@ -186,7 +184,6 @@ impl Reassembly {
     }
 
     /// Bytes of frames held.
-    #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.held_bytes
     }
@@ -346,67 +343,56 @@ impl Assembly {
     }
 
     /// Whether chunks are missing and still waited for.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         self.state == AssemblyState::Open
     }
 
     /// What the chunks have in common, if known.
-    #[must_use]
     pub fn header(&self) -> Option<FrameHeader> {
         self.header
     }
 
     /// How many chunks the frame has.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.have.len()
     }
 
     /// How many chunks are missing.
-    #[must_use]
     pub fn missing(&self) -> usize {
         self.missing
     }
 
     /// One above the highest chunk that has arrived.
-    #[must_use]
     pub fn reached(&self) -> usize {
         self.reached
     }
 
     /// Which chunks have arrived, one bit per chunk.
-    #[must_use]
     pub fn have(&self) -> &FixedBitSet {
         &self.have
     }
 
     /// When the first chunk arrived.
-    #[must_use]
     pub fn first_arrival(&self) -> Duration {
         self.first_arrival
     }
 
     /// The capture time, in the sender's microseconds, if known.
-    #[must_use]
     pub fn captured(&self) -> Option<u64> {
         self.captured
     }
 
     /// The send time of the packet that arrived first, in the sender's microseconds.
-    #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent
     }
 
     /// Bytes of every chunk but the last.
-    #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
 
     /// The bytes up to the last one that arrived, with zeros in the holes; empty once released.
-    #[must_use]
     pub fn frame(&self) -> &[u8] {
         match &self.bytes {
             Held::Filling(bytes) => bytes,
@@ -416,7 +402,6 @@ impl Assembly {
 
     /// The chunk at `index` of the frame with this number, if it arrived and
     /// is still held.
-    #[must_use]
     pub fn chunk(&self, number: FrameNumber, index: u16) -> Option<Chunk<'_>> {
         let start = usize::from(index) * self.size;
         let end = self.frame().len().min(start + self.size);

@@ -148,7 +148,6 @@ impl Receiver {
     /// Creates a receiver whose socket has listened since `now`. Draw the viewer's number and the
     /// secret at random. Keep the secret: whoever knows it can prove addresses that are not its
     /// own.
-    #[must_use]
     pub fn new(config: Config, viewer: u64, secret: (u64, u64), now: Duration) -> Self {
         let tile = (config.policy == Policy::Follow).then(|| Tile::new(now, now));
         Self {
@@ -273,6 +272,7 @@ impl Receiver {
 
     /// Returns the next output. After every input, and at the time that the last
     /// [`Output::Timeout`] named, call it until it returns [`Output::Timeout`] again.
+    #[must_use]
     pub fn poll_output(&mut self, now: Duration) -> Output {
         if let Some(frame) = self.poll_frame() {
             return Output::Frame(frame);
@@ -317,7 +317,6 @@ impl Receiver {
     }
 
     /// The time that [`Output::Timeout`] names.
-    #[must_use]
     pub fn poll_timeout(&self, now: Duration) -> Option<Duration> {
         let connector = self.connector.as_ref().filter(|_| self.asks(now));
         let sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
@@ -333,7 +332,6 @@ impl Receiver {
     }
 
     /// Whether a native stream is followed and seems to continue.
-    #[must_use]
     pub fn is_living(&self, now: Duration) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
         sessions.any(|session| session.native().is_some() && session.is_living(now))
@@ -341,7 +339,6 @@ impl Receiver {
 
     /// Whether the followed native stream has brought no frame for long enough: another one that
     /// brings frames replaces it.
-    #[must_use]
     pub fn is_in_vain(&self, now: Duration) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
         let native = sessions.find_map(Session::native);
@@ -350,7 +347,6 @@ impl Receiver {
 
     /// Whether a followed stream, or its RTCP, comes from this address. Replies must then leave
     /// from the local address that it sends to.
-    #[must_use]
     pub fn is_followed(&self, from: SocketAddr) -> bool {
         let mut sessions = self.tiles.iter().filter_map(|it| it.session.as_ref());
         sessions.any(|session| match session {
@@ -360,59 +356,50 @@ impl Receiver {
     }
 
     /// The session in a tile. Each stream that is followed there gets a new one.
-    #[must_use]
     pub fn session_of(&self, tile: usize) -> Option<u64> {
         self.session(tile)
             .map(|session| session.playout().session())
     }
 
     /// How many tiles there are: one, unless all streams are shown.
-    #[must_use]
     pub fn tiles(&self) -> usize {
         self.tiles.len()
     }
 
     /// The number of the stream in a tile.
-    #[must_use]
     pub fn stream(&self, tile: usize) -> Option<u64> {
         self.session(tile).map(Session::number)
     }
 
     /// Whether a followed stream may own datagrams from this address. In a grid, only a stream that
     /// comes from this address.
-    #[must_use]
     pub fn follows(&self, from: SocketAddr) -> bool {
         let tile = self.tile_at(from);
         tile.is_some_and(|tile| self.session(tile).is_some())
     }
 
     /// The format of the stream in a tile.
-    #[must_use]
     pub fn format(&self, tile: usize) -> Option<Format> {
         self.session(tile).map(Session::format)
     }
 
     /// Where the stream in a tile comes from.
-    #[must_use]
     pub fn from(&self, tile: usize) -> Option<SocketAddr> {
         self.session(tile).map(Session::from)
     }
 
     /// When the newest datagram of the stream in a tile arrived.
-    #[must_use]
     pub fn last_received(&self, tile: usize) -> Option<Duration> {
         self.session(tile).map(Session::last_received)
     }
 
     /// Whether RTP frames arrive whose size only a session description tells.
-    #[must_use]
     pub fn lacks_size(&self) -> bool {
         self.any_rtp(RtpSession::lacks_size)
     }
 
     /// Whether the RTP frames that arrive are fields of interlaced video, each with every other row
     /// of a picture.
-    #[must_use]
     pub fn has_fields(&self) -> bool {
         self.any_rtp(RtpSession::has_fields)
     }

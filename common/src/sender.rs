@@ -102,7 +102,6 @@ enum Protocol {
 impl Sender {
     /// A sender for a stream that begins now. Draw `id` at random; its low half is the stream
     /// number.
-    #[must_use]
     pub fn new(config: Config, id: u64, now: Duration) -> Self {
         // Destination numbers have 16 bits, and one of them means none.
         let destinations = config.destinations.min(NO_DESTINATION.into());
@@ -162,12 +161,12 @@ impl Sender {
     }
 
     /// The largest datagram of the next frame, in bytes of UDP payload.
-    #[must_use]
     pub fn datagram(&self) -> usize {
         self.datagram
     }
 
     /// The next output at this time. Datagrams replace the content of `out`.
+    #[must_use]
     pub fn poll_output(&mut self, now: Duration, out: &mut Vec<u8>) -> Output {
         out.clear();
         while let Some(slot) = self.acceptor.as_mut().and_then(|all| all.poll_silent(now)) {
@@ -286,7 +285,6 @@ impl Sender {
     }
 
     /// When [`Sender::poll_output`] is next due; `None` until more input.
-    #[must_use]
     pub fn poll_timeout(&self) -> Option<Duration> {
         if !self.events.is_empty() || !self.answers.is_empty() {
             return Some(Duration::ZERO);
@@ -311,7 +309,6 @@ impl Sender {
     /// Bits per second that the path to a destination carries, including parity and
     /// retransmissions; the largest over all destinations. `None` if no viewer has reported, or
     /// nothing is known to limit the path of one.
-    #[must_use]
     pub fn rate(&self, now: Duration) -> Option<u64> {
         let mut most = None;
         for path in self.paths().filter(|path| path.is_known()) {
@@ -344,7 +341,6 @@ impl Sender {
     }
 
     /// Whether everything has been handed out, including the last bye.
-    #[must_use]
     pub fn is_finished(&self) -> bool {
         let byes_sent = match &self.protocol {
             Protocol::Native(_) => {

@@ -23,13 +23,11 @@ pub struct FrameSeq(u32);
 
 impl FrameNumber {
     /// The next frame number.
-    #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
 
     /// The low bits, for the wire.
-    #[must_use]
     pub fn seq(self) -> FrameSeq {
         FrameSeq::new(self.0 as u32)
     }
@@ -37,7 +35,6 @@ impl FrameNumber {
 
 impl PacketNumber {
     /// The low 32 bits, for the wire.
-    #[must_use]
     pub fn seq(self) -> PacketSeq {
         PacketSeq(self.0 as u32)
     }
@@ -45,7 +42,6 @@ impl PacketNumber {
 
 impl PacketSeq {
     /// The packet number with these low bits that is closest to `near`.
-    #[must_use]
     pub fn extend(self, near: PacketNumber) -> PacketNumber {
         PacketNumber(extend(self.0.into(), u32::BITS, near.0))
     }
@@ -56,19 +52,16 @@ impl FrameSeq {
     pub const BITS: u32 = 22;
 
     /// The low bits of a number.
-    #[must_use]
     pub fn new(number: u32) -> Self {
         Self(number & ((1 << Self::BITS) - 1))
     }
 
     /// The bits as a number.
-    #[must_use]
     pub fn bits(self) -> u32 {
         self.0
     }
 
     /// The frame number with these low bits that is closest to `near`.
-    #[must_use]
     pub fn extend(self, near: FrameNumber) -> FrameNumber {
         FrameNumber(extend(self.0.into(), Self::BITS, near.0))
     }

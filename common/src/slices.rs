@@ -46,7 +46,6 @@ pub struct Spliced {
 /// Makes a complete JPEG of the slices that arrived. `None` if nothing can be
 /// shown: the picture has no slices or none is complete, its tables have no code
 /// for a neutral block, or the result would be longer than [`MAX_FRAME_BYTES`].
-#[must_use]
 pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
     let header = JpegHeader::parse(fragments.header).ok()?;
     if !header.has_slices() {
@@ -62,7 +61,6 @@ pub fn splice(fragments: &Fragments<'_>) -> Option<Spliced> {
 /// Replaces the stale slices of `jpeg`, a [`Spliced`] one, by those of `before`,
 /// a complete JPEG. `None` if they do not fit, because size, tables or restart
 /// interval differ, or if `before` is incomplete.
-#[must_use]
 pub fn fill(jpeg: &[u8], stale: &[Range<u32>], before: &[u8]) -> Option<Vec<u8>> {
     let (header, slices) = all_slices(jpeg)?;
     let (_, slices_before) = all_slices(before)?;

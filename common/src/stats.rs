@@ -110,14 +110,12 @@ pub struct Statistics {
 impl Statistics {
     /// Delay from capture to display in milliseconds, if both ends share a clock
     /// or the clock offset is known.
-    #[must_use]
     pub fn delay(&self) -> Option<Percentiles> {
         self.delays_ms.capture_to_shown.or(self.latency_ms)
     }
 
     /// Frames sent since the viewer joined that should have been shown and were
     /// not. `None` if none of the counts is known.
-    #[must_use]
     pub fn missed(&self) -> Option<u64> {
         sum(&[
             self.frames.lost,
@@ -128,7 +126,6 @@ impl Statistics {
     }
 
     /// Frames whose outcome is known.
-    #[must_use]
     pub fn settled(&self) -> Option<u64> {
         let skipped = self.outcomes[Outcome::Skipped];
         sum(&[self.missed(), self.frames.shown, skipped])

@@ -14,26 +14,22 @@ pub struct SenderTime(u64);
 impl SenderTime {
     /// A time given in microseconds after the origin of the sender's clock, as on
     /// the wire.
-    #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
     /// Microseconds since the origin of the sender's clock.
-    #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
 
     /// Time since `earlier`; zero if `earlier` is later.
-    #[must_use]
     pub const fn saturating_sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 
     /// Microseconds from this time to a local one. The value includes the clock
     /// offset, so only differences between such values are meaningful.
-    #[must_use]
     pub const fn transit(self, local: Duration) -> i128 {
         local.as_micros() as i128 - self.0 as i128
     }

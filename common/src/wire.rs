@@ -38,7 +38,6 @@ pub enum Format {
 impl Format {
     /// Detects the format from a datagram's first bytes. `None` if no format begins like that: the
     /// middle of a bare JPEG, or an unknown format.
-    #[must_use]
     pub fn of(datagram: &[u8]) -> Option<Self> {
         match datagram {
             [native::MAGIC, ..] => Some(Self::Native),
@@ -49,7 +48,6 @@ impl Format {
     }
 
     /// Its name in reports and on the command line.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Native => "native",

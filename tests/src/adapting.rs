@@ -97,21 +97,18 @@ impl Run {
     }
 
     /// Bits a second that were sent in a time.
-    #[must_use]
     pub fn rate(&self, from: Duration, to: Duration) -> f64 {
         let bytes: usize = self.within(from, to).map(|passed| passed.bytes).sum();
         bytes as f64 * 8.0 / (to - from).as_secs_f64()
     }
 
     /// Percentile of the time in the queue in a time.
-    #[must_use]
     pub fn queue(&self, percent: usize, from: Duration, to: Duration) -> Duration {
         let waited = self.within(from, to).filter_map(|passed| passed.waited);
         percentile(waited.collect(), percent)
     }
 
     /// Share of the datagrams of a time that the queue had no room for.
-    #[must_use]
     pub fn dropped(&self, from: Duration, to: Duration) -> f64 {
         let dropped = self.within(from, to).filter(|it| it.waited.is_none());
         dropped.count() as f64 / self.within(from, to).count().max(1) as f64
@@ -119,7 +116,6 @@ impl Run {
 
     /// Percentile of the time that frames take until they are complete, of those captured
     /// from then on.
-    #[must_use]
     pub fn delay(&self, percent: usize, from: Duration) -> Duration {
         let late = self
             .complete
@@ -143,7 +139,6 @@ pub struct Place {
 
 /// Plays a source to viewers, each over a path of its own, whose rate changes at
 /// these times to this many bits a second.
-#[must_use]
 pub fn play(source: Source, paths: &[Impairment], changes: &[(Duration, u64)]) -> Vec<Place> {
     let mut program = Program::new(source, paths.len());
     let places = paths.iter().enumerate();
@@ -453,7 +448,6 @@ impl Place {
 }
 
 /// A percentile of some times; zero of none.
-#[must_use]
 pub fn percentile(mut times: Vec<Duration>, percent: usize) -> Duration {
     times.sort_unstable();
     times

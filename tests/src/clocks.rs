@@ -7,7 +7,6 @@ use crate::program::{Ended, SENDER, Start, VIEWER, address};
 ///
 /// # Panics
 /// If a program fails.
-#[must_use]
 pub fn play(starter: &[&str]) -> (Ended, Ended) {
     let to = address();
     let mut viewer = Start::new(VIEWER, &format!("{to} --headless --once")).run();

@@ -23,7 +23,6 @@ impl Compositor {
     ///
     /// # Panics
     /// If Weston or Xvfb is missing or does not start.
-    #[must_use]
     pub fn new() -> Self {
         let screen = Screen::sized(SIZE.0 + MARGIN, SIZE.1);
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -64,14 +63,12 @@ impl Compositor {
     ///
     /// # Panics
     /// If the name of the temporary folder is not text.
-    #[must_use]
     pub fn environment(&self) -> [(&str, &str); 2] {
         let folder = self.folder.path().to_str().expect("a readable name");
         [("XDG_RUNTIME_DIR", folder), ("WAYLAND_DISPLAY", NAME)]
     }
 
     /// The content of the screen.
-    #[must_use]
     pub fn look(&self) -> Option<RgbImage> {
         self.screen.look(self.window)
     }

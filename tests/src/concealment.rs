@@ -124,7 +124,6 @@ pub fn watch(
 }
 
 /// The clips to measure.
-#[must_use]
 pub fn clips() -> Vec<PathBuf> {
     footage().into_iter().map(PathBuf::from).collect()
 }
@@ -243,7 +242,6 @@ pub struct Lossy {
 
 impl Lossy {
     /// The JPEG that a viewer reconstructs.
-    #[must_use]
     pub fn splice(&self) -> Option<Spliced> {
         slices::splice(&Fragments {
             header: &self.header,

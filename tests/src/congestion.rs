@@ -117,7 +117,6 @@ pub struct Simulation {
 
 impl Simulation {
     /// A simulation in which nothing has happened yet.
-    #[must_use]
     pub fn new(links: [Link; 2], flows: Vec<Flow>, seed: u64) -> Self {
         let mut simulation = Self {
             now: 0,

@@ -25,7 +25,6 @@ pub struct Row {
 ///
 /// # Panics
 /// If the viewer wrote no such table.
-#[must_use]
 pub fn rows(viewer: &Ended, from: Duration, to: Duration) -> Vec<Row> {
     let table = String::from_utf8(viewer.file("frames.csv")).expect("text");
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());

@@ -42,7 +42,6 @@ impl Hosts {
     ///
     /// # Panics
     /// If the user may not create network namespaces.
-    #[must_use]
     pub fn new(mtu: u32) -> Self {
         let hosts = Self::apart();
         let (sender, viewer) = (&hosts.sender, &hosts.viewer);
@@ -59,7 +58,6 @@ impl Hosts {
     ///
     /// # Panics
     /// If the user may not create network namespaces.
-    #[must_use]
     pub fn with_path(forward: Impairment, backward: Impairment) -> Self {
         const MTU: u32 = 1_500;
         let mut hosts = Self::apart();
@@ -159,31 +157,26 @@ impl Hosts {
     }
 
     /// The sender with these arguments, on its host.
-    #[must_use]
     pub fn sender(&self, arguments: &str) -> Start {
         Start::by(&["ip", "netns", "exec", &self.sender], SENDER, arguments)
     }
 
     /// The viewer with these arguments, on its host.
-    #[must_use]
     pub fn viewer(&self, arguments: &str) -> Start {
         Start::by(&["ip", "netns", "exec", &self.viewer], VIEWER, arguments)
     }
 
     /// A viewer with these arguments on the sender's host.
-    #[must_use]
     pub fn viewer_by_sender(&self, arguments: &str) -> Start {
         Start::by(&["ip", "netns", "exec", &self.sender], VIEWER, arguments)
     }
 
     /// A command on the sender's host, not started yet.
-    #[must_use]
     pub fn command_of_sender(&self, program: &str) -> Command {
         command(&self.sender, program)
     }
 
     /// A command on the viewer's host, not started yet.
-    #[must_use]
     pub fn command_of_viewer(&self, program: &str) -> Command {
         command(&self.viewer, program)
     }
@@ -205,7 +198,6 @@ impl Hosts {
     }
 
     /// Number of times that IP fragmented or reassembled a packet, on both hosts.
-    #[must_use]
     pub fn fragments(&self) -> u64 {
         [&self.sender, &self.viewer]
             .into_iter()

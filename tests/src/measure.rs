@@ -25,14 +25,12 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Cost) {
 }
 
 /// The median; zero without values.
-#[must_use]
 pub fn median(mut values: Vec<Duration>) -> Duration {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 /// Medians of processor and wall time.
-#[must_use]
 pub fn median_cost(costs: &[Cost]) -> Cost {
     Cost {
         processor: median(costs.iter().map(|cost| cost.processor).collect()),
@@ -41,7 +39,6 @@ pub fn median_cost(costs: &[Cost]) -> Cost {
 }
 
 /// Formats a time in milliseconds for a table.
-#[must_use]
 pub fn milliseconds(time: Duration) -> String {
     format!("{:.3}", time.as_secs_f64() * 1e3)
 }

@@ -8,7 +8,6 @@ use crate::program::{Ended, LAB, Program, Start, until};
 pub const LOG: &str = "truth.csv";
 
 /// Options for an impairment and its log; empty without an impairment.
-#[must_use]
 pub fn recorded(impairment: Option<&str>) -> String {
     impairment.map_or_else(String::new, |spec| {
         format!("--impair {spec} --impair-log {LOG}")
@@ -27,7 +26,6 @@ pub fn wait_for_rows(program: &Program, bytes: u64) {
 }
 
 /// Runs `framegram-lab check` of a report with these logs.
-#[must_use]
 pub fn check(report: &Path, logs: &[&Path]) -> Ended {
     let mut start = Start::new(LAB, "check").with([report]);
     for log in logs {

@@ -16,7 +16,6 @@ impl Segment {
     ///
     /// # Panics
     /// If the user may not create network namespaces.
-    #[must_use]
     pub fn new(hosts: u8) -> Self {
         let mut namespaces = Namespaces::new();
         let switch = namespaces.add("switch");
@@ -44,13 +43,11 @@ impl Segment {
     }
 
     /// The IPv4 address of a host, counted from 0.
-    #[must_use]
     pub fn v4(host: u8) -> String {
         format!("10.78.5.{}", host + 1)
     }
 
     /// The IPv6 address of a host, counted from 0.
-    #[must_use]
     pub fn v6(host: u8) -> String {
         format!("fd78::{}", host + 1)
     }
@@ -93,7 +90,6 @@ impl Segment {
     }
 
     /// A program with these arguments on a host.
-    #[must_use]
     pub fn start(&self, host: u8, program: &str, arguments: &str) -> Start {
         self.namespaces
             .start(1 + usize::from(host), program, arguments)
@@ -126,7 +122,6 @@ impl Home {
     ///
     /// # Panics
     /// If the user may not create network namespaces.
-    #[must_use]
     #[expect(clippy::new_without_default, reason = "it changes the system")]
     pub fn new() -> Self {
         let mut namespaces = Namespaces::new();
@@ -165,13 +160,11 @@ impl Home {
     }
 
     /// A program with these arguments in the home network.
-    #[must_use]
     pub fn at_home(&self, program: &str, arguments: &str) -> Start {
         self.namespaces.start(0, program, arguments)
     }
 
     /// A program with these arguments on the host outside.
-    #[must_use]
     pub fn in_the_world(&self, program: &str, arguments: &str) -> Start {
         self.namespaces.start(2, program, arguments)
     }

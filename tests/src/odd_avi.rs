@@ -21,7 +21,6 @@ pub struct Avi {
 
 impl Avi {
     /// The file with these packets.
-    #[must_use]
     pub fn write(&self, packets: &[Vec<u8>]) -> Vec<u8> {
         let (width, height) = self.size;
         let count = packets.len() as u32;

@@ -92,7 +92,6 @@ pub const SAMPLINGS: [&[(usize, usize)]; 11] = [
 
 impl Oddities {
     /// No variation.
-    #[must_use]
     pub fn none(size: (usize, usize), seed: u64) -> Self {
         Self {
             size,
@@ -120,7 +119,6 @@ impl Oddities {
     }
 
     /// Some variations, as often a single one as many together.
-    #[must_use]
     pub fn draw(rng: &mut Rng) -> Self {
         let mut odd = Self::none((rng.usize(17..90), rng.usize(17..90)), rng.u64(..));
         let share = [0.05, 0.15, 0.4][rng.usize(..3)];
@@ -189,7 +187,6 @@ impl Oddities {
     /// Whether `djpeg` cannot serve as a reference: libjpeg gives up if the start is doubled or the
     /// height follows the scan, and misreads restart markers that are renumbered or whose interval
     /// is not stated.
-    #[must_use]
     pub fn is_beyond_djpeg(&self) -> bool {
         let is_numbered = self.restart == 0 || self.first_restart == 0;
         let is_stated = self.restart == 0 || self.states_restart;
@@ -197,7 +194,6 @@ impl Oddities {
     }
 
     /// The same without the variations of [`is_beyond_djpeg`](Self::is_beyond_djpeg).
-    #[must_use]
     pub fn for_djpeg(&self) -> Self {
         Self {
             late_height: false,
@@ -209,7 +205,6 @@ impl Oddities {
     }
 
     /// The number of rows of minimum coded units.
-    #[must_use]
     pub fn rows(&self) -> usize {
         let down = self.sampling.iter().map(|own| own.1).max().unwrap_or(1);
         let down = if self.sampling.len() == 1 { 1 } else { down };
@@ -217,7 +212,6 @@ impl Oddities {
     }
 
     /// The JPEG.
-    #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for _ in 0..self.starts {
@@ -396,7 +390,6 @@ impl Oddities {
 }
 
 /// The complete JPEGs in a recording.
-#[must_use]
 pub fn in_recording(bytes: &[u8]) -> Vec<bytes::Bytes> {
     let mut splitter = Splitter::new();
     splitter.push(bytes);

@@ -64,7 +64,6 @@ pub enum Restarts {
 
 impl Camera {
     /// It does what the RFC says, and sends its tables with each frame.
-    #[must_use]
     pub fn usual() -> Self {
         Self {
             tables: 2,
@@ -141,7 +140,6 @@ impl Camera {
     }
 
     /// The JPEG of a frame.
-    #[must_use]
     pub fn jpeg(self, number: u64) -> Vec<u8> {
         self.drawn(number).write()
     }

@@ -58,7 +58,6 @@ pub fn assert_back(
 }
 
 /// Arguments of a viewer that listens at this address, or connects to it.
-#[must_use]
 pub fn viewing(to: &str) -> String {
     // Without --once, because it takes a long silence for the end.
     format!("{to} --headless --report frames.csv")
@@ -66,7 +65,6 @@ pub fn viewing(to: &str) -> String {
 
 /// Starts both programs. The one that waits for the other starts first: the
 /// sender if the viewer connects (`pull`).
-#[must_use]
 pub fn both(sender: Start, viewer: Start, pull: bool) -> (Program, Program) {
     if pull {
         let mut sender = sender.run();

@@ -46,7 +46,6 @@ pub struct Results {
 ///
 /// # Panics
 /// If the state machines never come to rest, or a frame is rejected.
-#[must_use]
 pub fn run(scenario: &Scenario, frames: &[Bytes]) -> Results {
     let mut shown = Vec::new();
     let mut pair = Pair::new(scenario, true);

@@ -38,7 +38,6 @@ impl PathMeter {
     ///
     /// # Panics
     /// If the program `ping` is missing.
-    #[must_use]
     pub fn start(hosts: &Hosts, viewer: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -72,7 +71,6 @@ impl PathMeter {
     ///
     /// # Panics
     /// If one of its threads panicked.
-    #[must_use]
     pub fn finish(self) -> Measured {
         self.stop.store(true, Ordering::Relaxed);
         let bytes = self.bytes.join().expect("it reads and sleeps");
@@ -88,7 +86,6 @@ impl PathMeter {
 
 impl Measured {
     /// Mean rate in a period, in bits per second.
-    #[must_use]
     pub fn rate(&self, from: Duration, to: Duration) -> f64 {
         let mut within = self.bytes.iter().filter(|(at, _)| (from..=to).contains(at));
         let (Some(first), Some(last)) = (within.next(), within.next_back()) else {
@@ -100,7 +97,6 @@ impl Measured {
 
     /// Quantile `share` of the queueing delay in a period, in milliseconds: the
     /// RTT minus the smallest RTT of all.
-    #[must_use]
     pub fn queue(&self, share: f64, from: Duration, to: Duration) -> f64 {
         let least = self.rtts.iter().map(|(_, rtt)| *rtt);
         let least = least.fold(f64::INFINITY, f64::min);

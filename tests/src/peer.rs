@@ -25,7 +25,6 @@ impl Peer {
     ///
     /// # Panics
     /// If it cannot be started.
-    #[must_use]
     pub fn start(folder: &Path, line: &str) -> Self {
         Self::start_with(folder, line, Stdio::null(), Stdio::null())
     }
@@ -34,7 +33,6 @@ impl Peer {
     ///
     /// # Panics
     /// If it cannot be started.
-    #[must_use]
     pub fn start_with(folder: &Path, line: &str, input: Stdio, output: Stdio) -> Self {
         let mut words = line.split_whitespace();
         let child = Command::new(words.next().expect("a program"))
@@ -56,7 +54,6 @@ impl Peer {
     ///
     /// # Panics
     /// If the deadline passes, or the address is not IPv4.
-    #[must_use]
     pub fn listens_at(self, address: SocketAddr) -> Self {
         let SocketAddr::V4(v4) = address else {
             panic!("{address} is not IPv4");
@@ -92,7 +89,6 @@ impl Peer {
     ///
     /// # Panics
     /// If it was waited for.
-    #[must_use]
     pub fn processor_time(&self) -> Duration {
         let pid = i32::try_from(self.child.id()).expect("process numbers are small");
         let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid));
@@ -104,7 +100,6 @@ impl Peer {
     ///
     /// # Panics
     /// If it was waited for.
-    #[must_use]
     pub fn written(&self) -> u64 {
         let counts = fs::read_to_string(format!("/proc/{}/io", self.child.id()));
         let counts = counts.expect("it is our child");

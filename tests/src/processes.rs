@@ -61,7 +61,6 @@ impl Footage {
     }
 
     /// Smallest and largest number of chunks of a frame.
-    #[must_use]
     pub fn chunks(&self) -> (usize, usize) {
         let chunks = |jpeg: &Bytes| jpeg.len().div_ceil(chunk_capacity(DEFAULT_DATAGRAM));
         let fewest = self.jpegs.iter().map(chunks).min();

@@ -40,7 +40,6 @@ pub const PATIENT: &str = "--latency 400ms";
 ///
 /// # Panics
 /// If cargo cannot build them.
-#[must_use]
 pub fn executable(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| {
@@ -66,14 +65,12 @@ pub fn executable(name: &str) -> PathBuf {
 }
 
 /// The project's root folder.
-#[must_use]
 pub fn root() -> &'static Path {
     let own = Path::new(env!("CARGO_MANIFEST_DIR"));
     own.parent().unwrap_or(own)
 }
 
 /// A file in `sample-media/`.
-#[must_use]
 pub fn media(name: &str) -> String {
     root().join("sample-media").join(name).display().to_string()
 }
@@ -83,7 +80,6 @@ pub fn media(name: &str) -> String {
 ///
 /// # Panics
 /// If that folder has no videos.
-#[must_use]
 pub fn footage() -> Vec<String> {
     let Some(folder) = std::env::var_os("FRAMEGRAM_FOOTAGE") else {
         return vec![media("clip.mp4")];
@@ -103,7 +99,6 @@ pub fn footage() -> Vec<String> {
 /// An address of this machine that no other test uses. Each test process has its
 /// own host in 127/8, derived from its process ID, and counts the ports. The next
 /// port is for RTCP.
-#[must_use]
 pub fn address() -> SocketAddr {
     static PORT: AtomicU16 = AtomicU16::new(5_005);
     let [_, high, middle, low] = std::process::id().to_be_bytes();
@@ -139,7 +134,6 @@ impl Start {
     ///
     /// # Panics
     /// If no temporary folder can be created.
-    #[must_use]
     pub fn new(name: &str, arguments: &str) -> Self {
         Self::within(Command::new(executable(name)), name).with(arguments.split_whitespace())
     }
@@ -148,7 +142,6 @@ impl Start {
     ///
     /// # Panics
     /// If no temporary folder can be created.
-    #[must_use]
     pub fn by(starter: &[&str], name: &str, arguments: &str) -> Self {
         let mut command = Command::new(starter[0]);
         command.args(&starter[1..]).arg(executable(name));
@@ -173,21 +166,18 @@ impl Start {
     }
 
     /// Adds arguments, which may contain blanks.
-    #[must_use]
     pub fn with<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments);
         self
     }
 
     /// Sets an environment variable.
-    #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Makes standard input a pipe ([`Program::input`]).
-    #[must_use]
     pub fn piped(mut self) -> Self {
         self.command.stdin(Stdio::piped());
         self
@@ -207,7 +197,6 @@ impl Start {
     ///
     /// # Panics
     /// If the program cannot be started.
-    #[must_use]
     pub fn run(self) -> Program {
         self.with(["--report", "report.json"]).run_plain()
     }
@@ -216,7 +205,6 @@ impl Start {
     ///
     /// # Panics
     /// If the program cannot be started.
-    #[must_use]
     pub fn run_plain(mut self) -> Program {
         let mut child = self.command.spawn().expect("the program does not start");
         let said = Arc::new(Mutex::new(String::new()));
@@ -265,13 +253,11 @@ pub struct Program {
 
 impl Program {
     /// Its process ID.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// The folder it runs in.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -280,7 +266,6 @@ impl Program {
     ///
     /// # Panics
     /// Never.
-    #[must_use]
     pub fn said(&self) -> String {
         self.said.lock().expect("nobody panics with it").clone()
     }
@@ -323,7 +308,6 @@ impl Program {
     ///
     /// # Panics
     /// If the deadline passes.
-    #[must_use]
     pub fn end(mut self) -> Ended {
         let status = until(&format!("the end of {}", self.name), || {
             self.child.try_wait().expect("it is our child")
@@ -373,7 +357,6 @@ impl Ended {
     ///
     /// # Panics
     /// With its output, if it failed.
-    #[must_use]
     pub fn well(self) -> Self {
         assert_eq!(self.code, Some(0), "it said:\n{}", self.said);
         self
@@ -383,7 +366,6 @@ impl Ended {
     ///
     /// # Panics
     /// If it is not a number.
-    #[must_use]
     pub fn count(&self, name: &str) -> u64 {
         let value = self.value(name);
         value
@@ -392,7 +374,6 @@ impl Ended {
     }
 
     /// A value in the report, such as `stream.number`; null if it is missing.
-    #[must_use]
     pub fn value(&self, name: &str) -> &Value {
         let pointer = format!("/{}", name.replace('.', "/"));
         self.report.pointer(&pointer).unwrap_or(&Value::Null)
@@ -403,7 +384,6 @@ impl Ended {
     ///
     /// # Panics
     /// If there is no such table.
-    #[must_use]
     pub fn first_picture(&self, after: Duration) -> Option<Duration> {
         let table = String::from_utf8(self.file("frames.csv")).expect("text");
         let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
@@ -419,7 +399,6 @@ impl Ended {
     }
 
     /// Path of a file in its folder.
-    #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -428,7 +407,6 @@ impl Ended {
     ///
     /// # Panics
     /// If the file is missing.
-    #[must_use]
     pub fn file(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).expect(name)
     }

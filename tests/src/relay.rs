@@ -36,7 +36,6 @@ impl Relay {
     ///
     /// # Panics
     /// If no socket can be opened.
-    #[must_use]
     pub fn new(
         near: SocketAddr,
         far: SocketAddr,
@@ -77,7 +76,6 @@ impl Relay {
     ///
     /// # Panics
     /// If no socket can be opened.
-    #[must_use]
     pub fn lossy(near: SocketAddr, far: SocketAddr, loss: f64) -> Self {
         let [forward, backward] = [1, 2].map(|seed| Impairment {
             loss,
@@ -93,7 +91,6 @@ impl Relay {
     }
 
     /// Number of datagrams lost so far on the way to `far`.
-    #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

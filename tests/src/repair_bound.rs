@@ -43,7 +43,6 @@ pub struct Limits {
 
 impl Chain {
     /// Independent loss.
-    #[must_use]
     pub fn independent(loss: f64) -> Self {
         Self {
             fail: loss,
@@ -52,7 +51,6 @@ impl Chain {
     }
 
     /// Share of lost packets.
-    #[must_use]
     pub fn loss(self) -> f64 {
         self.fail / (self.fail + self.recover)
     }
@@ -79,7 +77,6 @@ impl Chain {
 
 /// Lower bound on the packets per chunk, on average over frames of these lengths,
 /// if this share of the frames may fail.
-#[must_use]
 pub fn fewest(limits: &Limits, chunks: &[usize], fails: f64) -> f64 {
     let tables = Tables::new(limits, chunks);
     let all = chunks.iter().sum::<usize>() as f64;
@@ -201,7 +198,6 @@ impl<'a> Tables<'a> {
 /// The same for a frame of a few chunks by exhaustive search over all policies
 /// that know the fate of every packet, and all patterns of loss. Mixtures of
 /// policies lie on the lines between them.
-#[must_use]
 pub fn fewest_of_all(limits: &Limits, chunks: usize, fails: f64) -> f64 {
     let all = frontier(limits, chunks, None, limits.rounds, true);
     let mut best = f64::INFINITY;
@@ -298,7 +294,6 @@ fn hull(mut points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 /// Frame lengths that represent the range from `least` to `most`.
-#[must_use]
 pub fn lengths(least: usize, most: usize) -> Vec<usize> {
     let steps = (most - least).min(MAX_LENGTHS - 1);
     let lengths: BTreeSet<_> = (0..=steps)

@@ -91,20 +91,17 @@ pub struct Cell {
 
 impl Cell {
     /// Share of frames that arrived complete, in percent.
-    #[must_use]
     pub fn percent(&self) -> f64 {
         self.intact as f64 * 100.0 / self.frames.max(1) as f64
     }
 
     /// Bytes sent per byte of JPEG.
-    #[must_use]
     pub fn ratio(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64
     }
 }
 
 /// Frames of this size in a cell whose largest frames are `frames`.
-#[must_use]
 pub fn frames_of(size: (usize, usize), frames: usize) -> usize {
     let [largest, ..] = SIZES;
     let times = (largest.0 + largest.1) / (size.0 + size.1);
@@ -112,7 +109,6 @@ pub fn frames_of(size: (usize, usize), frames: usize) -> usize {
 }
 
 /// Sends `frames` frames, plus those of the warm-up, for each seed.
-#[must_use]
 pub fn measure(
     row: &Row,
     size: (usize, usize),
@@ -156,7 +152,6 @@ pub fn measure(
 /// Formats a row: complete frames in percent, bytes sent per byte of JPEG, the lower
 /// bound for that share of complete frames, and the ratio to it. Cells of small frames
 /// have more than `frames` ([`frames_of`]).
-#[must_use]
 pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
     for size in SIZES {
@@ -175,7 +170,6 @@ pub fn line(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
 
 /// Formats a row as exact numbers: complete frames and all frames, bytes sent and
 /// JPEG bytes.
-#[must_use]
 pub fn exact(row: &Row, frames: usize, seeds: std::ops::Range<u64>) -> String {
     let mut line = format!("{:<28}", row.name);
     for size in SIZES {
@@ -222,14 +216,12 @@ impl Row {
     }
 
     /// Maximum number of frames that real programs may miss out of a few hundred.
-    #[must_use]
     pub fn missed_at_most(&self) -> usize {
         if self.loss < 0.2 { 1 } else { 3 }
     }
 
     /// Lower bound on the bytes per byte of JPEG, if this share of the frames may
     /// fail.
-    #[must_use]
     pub fn bound(&self, size: (usize, usize), fails: f64) -> f64 {
         let Scenario {
             interval, receiver, ..

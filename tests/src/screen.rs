@@ -36,7 +36,6 @@ impl Screen {
     ///
     /// # Panics
     /// If Xvfb is missing or does not start.
-    #[must_use]
     pub fn new() -> Self {
         Self::sized(SIZE.0, SIZE.1)
     }
@@ -45,7 +44,6 @@ impl Screen {
     ///
     /// # Panics
     /// If Xvfb is missing or does not start.
-    #[must_use]
     pub fn sized(width: u16, height: u16) -> Self {
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-ac", "-nolisten", "tcp", "-screen", "0"])
@@ -69,7 +67,6 @@ impl Screen {
     }
 
     /// The value of `DISPLAY`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -78,7 +75,6 @@ impl Screen {
     ///
     /// # Panics
     /// If the deadline passes.
-    #[must_use]
     pub fn window(&self, part: &str) -> Window {
         until(&format!("a window titled {part:?}"), || {
             let windows = self.connection.query_tree(self.root).ok()?.reply().ok()?;
@@ -88,13 +84,11 @@ impl Screen {
     }
 
     /// Whether the window exists.
-    #[must_use]
     pub fn has(&self, window: Window) -> bool {
         self.size(window).is_some()
     }
 
     /// The title of a window.
-    #[must_use]
     pub fn title(&self, window: Window) -> String {
         let read = |name: u32| {
             let cookie = self
@@ -112,14 +106,12 @@ impl Screen {
     }
 
     /// Width and height of a window; `None` if it is gone.
-    #[must_use]
     pub fn size(&self, window: Window) -> Option<(u16, u16)> {
         let geometry = self.connection.get_geometry(window).ok()?.reply().ok()?;
         Some((geometry.width, geometry.height))
     }
 
     /// The visible content of a window; `None` if it is gone.
-    #[must_use]
     pub fn look(&self, window: Window) -> Option<RgbImage> {
         let (width, height) = self.size(window)?;
         let seen = self

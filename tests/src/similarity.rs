@@ -8,7 +8,6 @@ use ssimulacra2::{ColorPrimaries, Rgb, TransferCharacteristic, compute_frame_ssi
 ///
 /// # Panics
 /// Where the image has no planes, or others than the decoded ones.
-#[must_use]
 pub fn psnr(original: &Image, decoded: &Planes) -> f64 {
     let Pixels::Yuv(_, planes) = original.pixels() else {
         panic!("an image of packed pixels");

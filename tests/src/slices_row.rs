@@ -41,19 +41,16 @@ pub struct Slices {
 
 impl Slices {
     /// Frames shown of those of which something arrived, in percent.
-    #[must_use]
     pub fn percent(&self) -> f64 {
         self.shown as f64 * 100.0 / (self.frames - self.nothing).max(1) as f64
     }
 
     /// Mean share of the picture that was fresh, in percent.
-    #[must_use]
     pub fn percent_fresh(&self) -> f64 {
         self.fresh * 100.0 / self.shown.max(1) as f64
     }
 
     /// Bytes sent per byte of JPEG.
-    #[must_use]
     pub fn ratio(&self) -> f64 {
         self.bytes as f64 / self.jpeg.max(1) as f64
     }

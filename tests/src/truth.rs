@@ -46,7 +46,6 @@ pub struct Truth {
 
 impl Truth {
     /// A stream of which nothing has been sent.
-    #[must_use]
     pub fn new(stream: u64) -> Self {
         Self {
             stream,
@@ -135,13 +134,11 @@ impl Truth {
     }
 
     /// The packets that arrived intact.
-    #[must_use]
     pub fn received(&self) -> BTreeSet<Key> {
         self.arrived.iter().copied().collect()
     }
 
     /// Number of packets that arrived after one with a higher number.
-    #[must_use]
     pub fn reordered(&self) -> u64 {
         let (mut highest, mut seen, mut reordered) = (BTreeMap::new(), BTreeSet::new(), 0);
         for (channel, number) in &self.arrived {
@@ -154,14 +151,12 @@ impl Truth {
 
     /// Whether the viewer listened from the start of the stream and knows it from
     /// a sender report.
-    #[must_use]
     pub fn from_start(&self) -> bool {
         !self.missed && self.totals.is_some()
     }
 
     /// Every packet from the first one received (or from the start of the stream,
     /// if the viewer listened then) to the last one in the newest sender report.
-    #[must_use]
     pub fn accountable(&self) -> BTreeSet<Key> {
         let arrived = self.received();
         let totals = self.totals.map_or([0; 3], |(_, channels, _)| channels);
@@ -190,7 +185,6 @@ impl Truth {
 ///
 /// # Panics
 /// If more than one bit is wrong.
-#[must_use]
 pub fn read(datagram: &[u8]) -> (WireHeader, bool) {
     if let Ok((header, _)) = Packet::decode(datagram) {
         return (header, false);

@@ -100,7 +100,6 @@ pub struct Network {
 impl Network {
     /// Accepts datagrams from the addresses in `allow`, or from all if it is empty, and RTCP
     /// according to `rtcp_listen`.
-    #[must_use]
     pub fn new(
         socket: Socket,
         rtcp_listen: Option<ListenOptions>,
@@ -155,7 +154,6 @@ impl Network {
     }
 
     /// Accepts senders that connect to the listener.
-    #[must_use]
     pub fn with_listener(self, listener: Option<TcpListener>) -> Self {
         Self {
             connections: Connections::new(listener),
@@ -164,25 +162,21 @@ impl Network {
     }
 
     /// Traces the datagrams.
-    #[must_use]
     pub fn with_tracer(self, tracer: Option<Tracer>) -> Self {
         Self { tracer, ..self }
     }
 
     /// Accepts only packets sealed with the key, and seals what it sends.
-    #[must_use]
     pub fn with_seal(self, seal: Option<Seal>) -> Self {
         Self { seal, ..self }
     }
 
     /// Updates the figures more seldom if nobody watches them change.
-    #[must_use]
     pub fn watched(self, is_watched: bool) -> Self {
         Self { is_watched, ..self }
     }
 
     /// Puts an impaired link between the socket and the receiver.
-    #[must_use]
     pub fn with_impairment(self, impaired: Option<ImpairedLinks<Received>>) -> Self {
         Self { impaired, ..self }
     }

@@ -295,7 +295,6 @@ impl<'a> DatagramRun<'a> {
     }
 
     /// How many datagrams there are.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.datagrams.len().div_ceil(self.segment.max(1))
     }
@@ -377,21 +376,18 @@ impl AsFd for Socket {
 
 /// Whether nothing listens at the destination. The other end may not have started
 /// yet, or may restart.
-#[must_use]
 pub fn is_refused(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ConnectionRefused
 }
 
 /// Whether the error can mean that an address, an interface or the network of
 /// this machine is gone.
-#[must_use]
 pub fn is_route_change(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw);
     errno.is_some_and(route::may_be)
 }
 
 /// Whether a datagram was too big for the system or the path.
-#[must_use]
 pub fn is_too_big(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::EMSGSIZE as i32)
 }

@@ -41,7 +41,6 @@ pub(super) struct NackAnswer {
 
 impl AnswerPlan {
     /// Plans up to `rounds` rounds, at most `MAX_ROUNDS`.
-    #[must_use]
     pub fn new(model: &LossModel, rounds: usize) -> Self {
         let fails = NackAnswer {
             fails: 1.0,
@@ -61,7 +60,6 @@ impl AnswerPlan {
 
     /// Number of packets to ask for beyond the `missing` ones, in a NACK that
     /// `more` further rounds can follow.
-    #[must_use]
     pub fn extra(&self, missing: usize, more: usize) -> usize {
         let round = self.rounds.get(more + 1).or(self.rounds.last());
         let answer = round.and_then(|round| round.get(missing.min(MAX_MISSING)));

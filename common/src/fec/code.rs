@@ -10,7 +10,6 @@ use crate::wire::native::{MAX_CHUNKS, PARITY_BODY, Parity, SHARD_BODY};
 /// Largest number of parity shards of a code over `chunks` chunks: twice what the
 /// worst path needs. Whatever a parity packet claims, the bound keeps the cost of
 /// decoding proportional to the data protected.
-#[must_use]
 pub fn max_shards(chunks: usize) -> usize {
     (4 * chunks + 64).min(MAX_CHUNKS)
 }
@@ -29,7 +28,6 @@ pub struct ParityBlock {
 impl ParityBlock {
     /// Makes `shards` parity shards over consecutive frames. Returns `None` if
     /// there is nothing to protect or a limit of the code is exceeded.
-    #[must_use]
     pub fn new(number: u16, frames: &[Arc<ChunkedFrame>], shards: usize) -> Option<Self> {
         let size = frames
             .iter()
@@ -71,7 +69,6 @@ impl ParityBlock {
     }
 
     /// Number of parity shards.
-    #[must_use]
     pub fn shards(&self) -> usize {
         self.shards
     }
@@ -81,7 +78,6 @@ impl ParityBlock {
     ///
     /// # Panics
     /// If there is no such shard.
-    #[must_use]
     pub fn packet(&self, index: usize) -> Parity<'_> {
         let parity = self.parity.get_or_init(|| {
             let parity = self.encode();
@@ -102,7 +98,6 @@ impl ParityBlock {
     }
 
     /// Length of the body of each parity packet, in bytes.
-    #[must_use]
     pub fn packet_len(&self) -> usize {
         PARITY_BODY + 2 * self.frames.len() + self.size
     }

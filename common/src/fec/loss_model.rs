@@ -31,7 +31,6 @@ const MAX_BURST: f64 = 50.0;
 impl LossModel {
     /// A path that loses `loss` of its packets, from 0 to 1, in runs of `burst`
     /// packets on average. Both are clamped to what the model covers.
-    #[must_use]
     pub fn new(loss: f64, burst: f64) -> Self {
         let loss = loss.clamp(0.0, MAX_LOSS);
         Self {
@@ -42,26 +41,22 @@ impl LossModel {
 
     /// Rounds loss and burst to steps of `STEP`, which are finer than the noise
     /// of an estimate.
-    #[must_use]
     pub fn rounded(&self) -> Self {
         let round = |value: f64| STEP.powf((value.ln() / STEP.ln()).round());
         Self::new(round(self.loss.max(LEAST_LOSS)), round(self.burst))
     }
 
     /// Share of packets lost.
-    #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss
     }
 
     /// Mean length of a run of lost packets.
-    #[must_use]
     pub fn burst(&self) -> f64 {
         self.burst
     }
 
     /// Probabilities that 0, 1, 2, … of `packets` consecutive packets are lost.
-    #[must_use]
     pub fn losses(&self, packets: usize) -> Vec<f64> {
         sums(&self.run(packets))
     }
@@ -101,7 +96,6 @@ impl LossModel {
 
     /// Number of copies of each NACK: the fewest for which losing all of them is
     /// as rare as `NACK_RISK`, within `MIN_COPIES` and `MAX_COPIES`.
-    #[must_use]
     pub fn request_copies(&self) -> usize {
         let enough = |copies: &usize| self.all_lost(*copies) <= NACK_RISK;
         (MIN_COPIES..MAX_COPIES).find(enough).unwrap_or(MAX_COPIES)
@@ -147,7 +141,6 @@ impl LossEstimate {
     }
 
     /// The current estimate of the path's loss; `None` before the first packet.
-    #[must_use]
     pub fn model(&self) -> Option<LossModel> {
         let slow = self.slow.value()?;
         let fast = self.fast.value()?;

@@ -33,7 +33,6 @@ impl Default for PathEstimate {
 impl PathEstimate {
     /// Number of rounds of NACK and answer that fit the playout delay if the
     /// frame's packets are spread over `spread`.
-    #[must_use]
     pub fn rounds(&self, spread: Duration) -> u32 {
         let Some(rtt) = self.rtt.filter(|_| self.nack && self.loss.is_some()) else {
             return 0;
@@ -46,7 +45,6 @@ impl PathEstimate {
     /// Longest time over which to spread the packets of a frame: at most half the
     /// frame interval and a quarter of the playout delay. Spreading never costs a
     /// round of NACK and answer.
-    #[must_use]
     pub fn spread(&self, interval: Duration) -> Duration {
         let most = (interval / 2).min(self.playout_delay / 4);
         let rounds = self.rounds(MIN_SPREAD);
@@ -63,13 +61,11 @@ impl PathEstimate {
 
 /// Interval between the packets of an answer of `packets` packets. They are
 /// spread a little, so that one burst of loss does not take all of them.
-#[must_use]
 pub fn retransmit_gap(packets: usize) -> Duration {
     ANSWER_GAP.min(ANSWER_SPREAD / packets.max(1) as u32)
 }
 
 /// Longest time over which an answer is spread.
-#[must_use]
 pub fn retransmit_spread() -> Duration {
     ANSWER_SPREAD
 }

@@ -75,7 +75,6 @@ struct Key {
 
 impl Planner {
     /// A planner with this setting.
-    #[must_use]
     pub fn new(fec: Fec) -> Self {
         Self {
             fec,

@@ -110,7 +110,6 @@ impl Rebuilder {
     }
 
     /// Bytes of parity kept.
-    #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.bytes
     }
@@ -125,14 +124,12 @@ impl Rebuilder {
     }
 
     /// Whether any parity is kept.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
     }
 
     /// Number of further packets that complete the frame, by the block that needs
     /// the fewest; `None` if no parity covers the frame.
-    #[must_use]
     pub fn short_of(&self, frame: FrameNumber, chunks: &impl Chunks) -> Option<usize> {
         let covering = self.blocks.values().filter(|block| block.covers(frame));
         let short =

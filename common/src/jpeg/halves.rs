@@ -11,7 +11,6 @@ const LEAST_SHARE: u32 = 4;
 /// The first row of minimum coded units (MCUs) of the lower half: the row next to the middle where
 /// a slice begins. `grid` is the number of MCUs in a row and in a column, `interval` the restart
 /// interval. `None` if no slice begins near the middle.
-#[must_use]
 pub fn middle_row(grid: (u32, u32), interval: u16) -> Option<u32> {
     let (columns, rows) = grid;
     let interval = Some(u32::from(interval)).filter(|interval| *interval > 0)?;
@@ -29,7 +28,6 @@ fn common_divisor(a: u32, b: u32) -> u32 {
 
 /// Cuts a JPEG at its [`middle_row`] into `halves`, whose memory is reused. Returns their heights in
 /// pixels; `None` if it cannot be cut there, because it has no slices or not all of them.
-#[must_use]
 pub fn halve(jpeg: &[u8], halves: &mut [Vec<u8>; 2]) -> Option<[u16; 2]> {
     let header = JpegHeader::parse(jpeg).ok()?;
     let interval = header.restart_interval;
@@ -68,7 +66,6 @@ pub fn halve(jpeg: &[u8], halves: &mut [Vec<u8>; 2]) -> Option<[u16; 2]> {
 /// Joins two halves that were encoded with the same tables and restart interval. `frame` begins
 /// with the upper one, `len` bytes long, and has room behind it. Returns the length of the joined
 /// JPEG; `None` if there is no room, or if the upper half does not end with a slice.
-#[must_use]
 pub fn join(frame: &mut [u8], len: usize, lower: &[u8]) -> Option<usize> {
     let upper = JpegHeader::parse(frame.get(..len)?).ok()?;
     let header = JpegHeader::parse(lower).ok()?;

@@ -45,14 +45,12 @@ pub struct Coverage {
 impl Coverage {
     /// Checks all of a JPEG. `None` if it cannot be checked: arithmetic or lossless coding, or a
     /// header that makes no sense.
-    #[must_use]
     pub fn of(jpeg: &[u8]) -> Option<Self> {
         Walk::new(jpeg)?.all_scans()
     }
 }
 
 /// [`Coverage::missing_rows`] only, which needs no values. `None` as for [`Coverage::of`].
-#[must_use]
 pub fn missing_rows(jpeg: &[u8]) -> Option<u32> {
     let mut walk = Walk::new(jpeg)?;
     walk.checks_values = false;
@@ -61,7 +59,6 @@ pub fn missing_rows(jpeg: &[u8]) -> Option<u32> {
 
 /// Whether the scans may be complete, for bytes without a checksum. Also `true` if they cannot be
 /// checked.
-#[must_use]
 pub fn may_be_complete(jpeg: &[u8]) -> bool {
     if JpegHeader::parse(jpeg).is_err() {
         return false;

@@ -35,7 +35,6 @@ pub struct Splitter {
 
 impl Splitter {
     /// A splitter without any bytes.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -67,25 +66,23 @@ impl Splitter {
     }
 
     /// Bytes that are held.
-    #[must_use]
     pub fn held(&self) -> usize {
         self.buffer.len()
     }
 
     /// The number of broken JPEGs so far.
-    #[must_use]
     pub fn broken(&self) -> u64 {
         self.broken
     }
 
     /// The bytes directly before the JPEG that was taken last: the end of what lies between it and
     /// the previous one, such as a header. At most 512.
-    #[must_use]
     pub fn lead(&self) -> &[u8] {
         &self.lead
     }
 
     /// The next JPEG; `None` if more bytes are needed.
+    #[must_use]
     pub fn next_jpeg(&mut self) -> Option<Bytes> {
         loop {
             let Some(markers) = &mut self.markers else {

@@ -7,13 +7,11 @@ const FIRST_RATE: u64 = 5_000_000;
 
 /// The rate in bits per second at which a stream to an address begins; `None` on the
 /// local network, where nothing limits it until a limit is seen.
-#[must_use]
 pub fn first_rate(address: IpAddr) -> Option<u64> {
     (!is_local(address)).then_some(FIRST_RATE)
 }
 
 /// Whether an address belongs to this machine or to a private network.
-#[must_use]
 pub fn is_local(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

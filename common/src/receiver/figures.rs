@@ -7,7 +7,6 @@ use crate::stats::{Delays, DiscardReason, Discards, Packets, Side, Statistics};
 
 impl Receiver {
     /// The counts so far of each tile, over all streams that were followed in it.
-    #[must_use]
     pub fn tile_statistics(&self) -> Vec<Statistics> {
         let shared = self.config.policy == Policy::Grid;
         let of = |tile: &Tile| {
@@ -23,7 +22,6 @@ impl Receiver {
     }
 
     /// The counts so far of all tiles together, without what differs between them.
-    #[must_use]
     pub fn statistics(&self) -> Statistics {
         let unproven = self.probation.newest_native();
         let unproven = unproven.filter(|_| self.config.policy == Policy::Follow);

@@ -63,7 +63,6 @@ impl Sender {
     }
 
     /// What is known of all searched paths.
-    #[must_use]
     pub fn path_mtu_figures(&self) -> Vec<PathMtuFigures> {
         let searched = self.destinations.iter().filter_map(|to| {
             Some(PathMtuFigures {

@@ -210,7 +210,6 @@ impl Sender {
 
     /// Whether a frame handed in now would only wait: datagrams that are due exceed the bit rate
     /// limit, or more was sent than the paths to all destinations carry.
-    #[must_use]
     pub fn is_held_back(&self, now: Duration) -> bool {
         let mut first = self.first_encoding().peekable();
         let behind = first.peek().is_some() && first.all(|at| self.is_behind(at, now));

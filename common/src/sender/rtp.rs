@@ -197,7 +197,6 @@ impl RtpSender {
 }
 
 /// The name of a stream of RTP (CNAME), by its number.
-#[must_use]
 pub fn lasting_name(stream: u64) -> String {
     format!("framegram-send-{stream:016x}")
 }

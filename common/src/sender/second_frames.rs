@@ -27,7 +27,6 @@ impl Sender {
     /// The second encoding to make of each frame from now on, if there is
     /// [`Config::second_encoding`](super::Config::second_encoding) and viewers need it. Each frame
     /// that is handed in then needs a [`handle_second`](Self::handle_second).
-    #[must_use]
     pub fn second_encoding(&self, now: Duration) -> Option<SecondTarget> {
         let Protocol::Native(native) = &self.protocol else {
             return None;

@@ -99,7 +99,6 @@ impl Sender {
     }
 
     /// Bytes handed out so far.
-    #[must_use]
     pub fn volume(&self) -> Volume {
         let handed_out = self.destinations.iter().map(DestinationState::handed_out);
         Volume {
@@ -109,7 +108,6 @@ impl Sender {
     }
 
     /// The counts so far.
-    #[must_use]
     pub fn statistics(&self, now: Duration) -> Statistics {
         let counts = &self.counts;
         let (first, last) = counts.frames_at.unwrap_or((now, now));
@@ -166,7 +164,6 @@ impl Sender {
     }
 
     /// What is known of the paths to the destinations whose rates are adapted.
-    #[must_use]
     pub fn path_figures(&self, now: Duration) -> Vec<PathFigures> {
         let open = self.destinations.iter().filter(|to| to.is_open());
         let figures = open.filter_map(|to| {
@@ -199,7 +196,6 @@ impl Sender {
     }
 
     /// The number of served viewers that connected.
-    #[must_use]
     pub fn admitted(&self) -> usize {
         self.acceptor.as_ref().map_or(0, Acceptor::served)
     }

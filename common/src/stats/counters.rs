@@ -53,7 +53,6 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Counters of a stream of which nothing has arrived yet.
-    #[must_use]
     pub(crate) fn new(stream: u64) -> Self {
         Self {
             frames: FrameLog::new(stream),
@@ -62,7 +61,6 @@ impl Counters {
     }
 
     /// Excludes packets sent before this side joined.
-    #[must_use]
     pub(crate) fn joined_after(self, passed: JoinPoint) -> Self {
         Self { passed, ..self }
     }
@@ -165,19 +163,16 @@ impl Counters {
     }
 
     /// Whether this side was listening when the stream began.
-    #[must_use]
     pub(crate) fn is_from_start(&self) -> bool {
         self.from_start
     }
 
     /// The newest sender report.
-    #[must_use]
     pub(crate) fn totals(&self) -> Option<&SenderReport> {
         self.totals.as_ref().map(|(_, last)| last)
     }
 
     /// First frame in the counts.
-    #[must_use]
     pub(crate) fn first_frame(&self) -> u64 {
         let own = self.frames.first_own(self.media().0);
         match (self.from_start, own, &self.totals) {
@@ -188,7 +183,6 @@ impl Counters {
     }
 
     /// One above the newest frame known to have been sent.
-    #[must_use]
     pub(crate) fn frames_sent(&self) -> u64 {
         self.frames
             .next()
@@ -234,7 +228,6 @@ impl Counters {
     }
 
     /// The statistics of the stream.
-    #[must_use]
     pub(crate) fn statistics(&self, outlook: &Outlook) -> Statistics {
         let totals = self.totals();
         let packets = self.packets();

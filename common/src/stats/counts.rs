@@ -119,7 +119,6 @@ pub struct Packets {
 impl Packets {
     /// Share of the sent packets that were lost on the network or dropped in the
     /// viewer's socket buffer, from 0 to 1.
-    #[must_use]
     pub fn missing_share(&self) -> Option<f64> {
         let missing = self.lost? + self.socket_dropped.unwrap_or(0);
         let all = missing + self.received?;

@@ -31,13 +31,11 @@ impl Jitter {
 
     /// Distribution of the differences in transit time between consecutive
     /// packets, in milliseconds; `None` before the second packet.
-    #[must_use]
     pub(crate) fn distribution(&self) -> Option<Percentiles> {
         self.differences.percentiles()
     }
 
     /// Jitter in microseconds; `None` before the second packet.
-    #[must_use]
     pub(crate) fn micros(&self) -> Option<f64> {
         self.transit.map(|_| self.micros)
     }
@@ -74,7 +72,6 @@ impl DelayHistogram {
     }
 
     /// Number of delays recorded.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.histogram.len()
     }
@@ -87,13 +84,11 @@ impl DelayHistogram {
 
     /// The delay in microseconds that `share` (0 to 1) of all delays do not
     /// exceed; 0 without any delay.
-    #[must_use]
     pub fn micros_at(&self, share: f64) -> u64 {
         self.histogram.value_at_quantile(share)
     }
 
     /// The distribution in milliseconds; `None` without any delay.
-    #[must_use]
     pub fn percentiles(&self) -> Option<Percentiles> {
         let millis = |micros: u64| micros as f64 / 1000.0;
         (!self.histogram.is_empty()).then(|| Percentiles {

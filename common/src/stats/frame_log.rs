@@ -88,7 +88,6 @@ enum SettledFrames {
 
 impl FrameLog {
     /// A log without frames, for the stream with this number.
-    #[must_use]
     pub(crate) fn new(stream: u64) -> Self {
         Self {
             stream,
@@ -116,7 +115,6 @@ impl FrameLog {
     }
 
     /// Whether the frame is settled, so that chunks of it are ignored.
-    #[must_use]
     pub(crate) fn is_settled(&self, number: FrameNumber) -> bool {
         let settled = self.settled.as_ref();
         settled.is_some_and(|settled| number.0 < settled.frames.end)
@@ -142,14 +140,12 @@ impl FrameLog {
     }
 
     /// The lowest frame of which something arrived.
-    #[must_use]
     pub(crate) fn first(&self) -> Option<u64> {
         self.range.map(|(first, _)| first)
     }
 
     /// The first frame that counts, if this side joined late, and counts media packets from number
     /// `media` on. A frame with earlier packets does not count if it was given up.
-    #[must_use]
     pub(crate) fn first_own(&self, media: u64) -> Option<u64> {
         self.range.map(|(first, _)| {
             let before = match self.open.get(&first) {
@@ -164,7 +160,6 @@ impl FrameLog {
     }
 
     /// One above the highest frame of which something arrived; 0 before it.
-    #[must_use]
     pub(crate) fn next(&self) -> u64 {
         self.range.map_or(0, |(_, next)| next)
     }

@@ -42,7 +42,6 @@ impl LossPatternMeter {
     }
 
     /// Pattern of the packets from `start` to below `end`.
-    #[must_use]
     pub(crate) fn read(&self, numbers: &SequenceTracker, start: u64, end: u64) -> LossPattern {
         let mut all = self.clone();
         all.take_until(numbers, start, end);

@@ -86,13 +86,11 @@ outcomes! {
 
 impl Outcome {
     /// The row of the outcome.
-    #[must_use]
     pub fn info(self) -> &'static OutcomeInfo {
         &OUTCOMES[self as usize]
     }
 
     /// Name in reports.
-    #[must_use]
     pub fn key(self) -> &'static str {
         self.info().key
     }
@@ -103,13 +101,11 @@ impl Outcome {
     }
 
     /// The outcome with this letter.
-    #[must_use]
     pub fn of_letter(letter: char) -> Option<Self> {
         Self::all().find(|outcome| outcome.info().letter == letter)
     }
 
     /// Whether the frame was shown byte for byte as sent.
-    #[must_use]
     pub fn is_intact(self) -> bool {
         matches!(
             self,
@@ -118,13 +114,11 @@ impl Outcome {
     }
 
     /// Whether the frame was shown, complete or concealed.
-    #[must_use]
     pub fn is_shown(self) -> bool {
         self.is_intact() || self == Self::Concealed
     }
 
     /// Whether missing packets kept the frame from being shown.
-    #[must_use]
     pub fn lacks_packets(self) -> bool {
         matches!(
             self,

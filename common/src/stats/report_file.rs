@@ -18,7 +18,6 @@ impl<'a> ReportFile<'a> {
     pub const VERSION: u32 = 1;
 
     /// A report of these statistics.
-    #[must_use]
     pub fn new(statistics: &'a Statistics) -> Self {
         Self {
             version: Self::VERSION,
@@ -27,7 +26,6 @@ impl<'a> ReportFile<'a> {
     }
 
     /// The statistics. In the file, their fields are next to the version.
-    #[must_use]
     pub fn statistics(&self) -> &'a Statistics {
         self.statistics
     }

@@ -113,7 +113,6 @@ impl SequenceTracker {
 
     /// Whether a stream can have such a number at all. Whether a leap is
     /// plausible is for the caller to check.
-    #[must_use]
     pub fn is_plausible(&self, number: PacketNumber) -> bool {
         number.0 <= MAX_NUMBER
     }
@@ -147,7 +146,6 @@ impl SequenceTracker {
 
     /// From this number on, every missing number that is known to have been sent is in a gap.
     /// Lower ones may still arrive.
-    #[must_use]
     pub fn sure_from(&self) -> u64 {
         self.sure_from
     }
@@ -183,7 +181,6 @@ impl SequenceTracker {
     }
 
     /// The gap that contains or contained a number.
-    #[must_use]
     pub fn gap(&self, number: u64) -> Option<&Gap> {
         let (_, gap) = self.missing.range(..=number).next_back()?;
         (number < gap.end).then_some(gap)
@@ -203,7 +200,6 @@ impl SequenceTracker {
     }
 
     /// Numbers of a range that were received, as far back as the window reaches.
-    #[must_use]
     pub fn received_in(&self, range: Range<u64>) -> u64 {
         let Some((first, next)) = self.range else {
             return 0;
@@ -225,26 +221,22 @@ impl SequenceTracker {
     }
 
     /// Numbers of a range that are missing, as far back as the window reaches.
-    #[must_use]
     pub fn missing_in(&self, range: Range<u64>) -> u64 {
         let length = range.end.saturating_sub(range.start);
         length.saturating_sub(self.received_in(range))
     }
 
     /// Every number below this was received or is in a gap.
-    #[must_use]
     pub fn revealed(&self) -> u64 {
         self.revealed
     }
 
     /// Reordering extents in packets; `None` if no packet was reordered.
-    #[must_use]
     pub fn extents(&self) -> Option<&Histogram<u32>> {
         self.extents.as_ref()
     }
 
     /// Whether the number was received, as far back as the window reaches.
-    #[must_use]
     pub fn has(&self, number: PacketNumber) -> bool {
         self.range.is_some_and(|(first, next)| {
             let known = (first..next).contains(&number.0) && next - number.0 <= WINDOW;
@@ -253,37 +245,31 @@ impl SequenceTracker {
     }
 
     /// The lowest number received.
-    #[must_use]
     pub fn first(&self) -> Option<u64> {
         self.range.map(|(first, _)| first)
     }
 
     /// One above the highest number received; 0 before the first.
-    #[must_use]
     pub fn next(&self) -> u64 {
         self.range.map_or(0, |(_, next)| next)
     }
 
     /// Packets received, each number once.
-    #[must_use]
     pub fn received(&self) -> u64 {
         self.received
     }
 
     /// Duplicates received.
-    #[must_use]
     pub fn duplicate(&self) -> u64 {
         self.duplicate
     }
 
     /// Packets received after one with a higher number.
-    #[must_use]
     pub fn reordered(&self) -> u64 {
         self.reordered
     }
 
     /// Gaps, counted when the next packet arrived.
-    #[must_use]
     pub fn gaps(&self) -> u64 {
         self.gaps
     }

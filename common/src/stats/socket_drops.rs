@@ -33,7 +33,6 @@ pub(super) enum LossCause {
 
 impl LossCause {
     /// Common cause of two packets.
-    #[must_use]
     pub(super) fn and(self, other: Self) -> Self {
         if self == other { self } else { Self::Unknown }
     }

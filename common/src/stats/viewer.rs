@@ -36,7 +36,6 @@ pub struct ViewerFigures {
 impl ViewerFigures {
     /// Share of its frames with a known outcome that were neither shown nor
     /// skipped, from 0 to 1.
-    #[must_use]
     pub fn frames_lost(&self) -> Option<f64> {
         let (frames, outcomes) = (&self.frames, &self.outcomes);
         let missed = frames.lost?
@@ -48,7 +47,6 @@ impl ViewerFigures {
     }
 
     /// Share of the packets sent to it that did not arrive intact, from 0 to 1.
-    #[must_use]
     pub fn packets_lost(&self) -> Option<f64> {
         self.packets.missing_share()
     }

@@ -47,7 +47,6 @@ pub enum Guess {
 
 impl Guess {
     /// Guesses the content of a datagram.
-    #[must_use]
     pub fn of(datagram: &[u8]) -> Self {
         let begin = datagram.get(..datagram.len().min(MAX_OWN_HEADER + START.len()));
         let header = begin.and_then(|start| memchr::memmem::find(start, &START));
@@ -79,7 +78,6 @@ impl Guess {
 
     /// Whether a single datagram proves it: hardly anything begins like this by
     /// chance.
-    #[must_use]
     pub fn is_certain(&self) -> bool {
         !matches!(
             self,

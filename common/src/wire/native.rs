@@ -98,7 +98,6 @@ impl Channel {
     pub const ALL: [Self; 3] = [Self::Media, Self::Repair, Self::Control];
 
     /// Its name in logs and reports.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Media => "media",
@@ -150,7 +149,6 @@ pub struct Expected {
 
 impl WireHeader {
     /// Extends a header on the wire to full numbers.
-    #[must_use]
     pub fn extend(self, expected: &Expected) -> Header {
         let number = PacketNumber(expected.numbers[self.channel as usize]);
         Header {
@@ -176,7 +174,6 @@ impl From<&Header> for WireHeader {
 }
 
 /// The time in microseconds with these low bits that is closest to `near`.
-#[must_use]
 pub fn extend_micros(low: u32, near: u64) -> u64 {
     extend(low.into(), u32::BITS, near)
 }
@@ -253,27 +250,23 @@ packets! { 'a:
 }
 
 /// The microseconds of a time, as on the wire.
-#[must_use]
 pub fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Packet<'_> {
     /// The channel that the packet is counted in.
-    #[must_use]
     pub fn channel(&self) -> Channel {
         Channel::of_kind(self.kind()).unwrap_or(Channel::Control)
     }
 
     /// Whether it is one that a sender sends, rather than a viewer.
-    #[must_use]
     pub fn is_from_sender(&self) -> bool {
         self.viewer().is_none()
     }
 
     /// Whether a sender answers by it whoever asks for its stream: it is no part of
     /// one.
-    #[must_use]
     pub fn is_answer(&self) -> bool {
         matches!(
             self,
@@ -282,7 +275,6 @@ impl Packet<'_> {
     }
 
     /// The viewer that sent it, or `None` for what a sender sends.
-    #[must_use]
     pub fn viewer(&self) -> Option<u64> {
         match self {
             Packet::ReceiverReport(report) => Some(report.viewer),

@@ -103,13 +103,11 @@ impl Joiner {
     }
 
     /// Whether a JPEG has begun.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         !self.bytes.is_empty()
     }
 
     /// Bytes of memory that it holds.
-    #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.bytes.capacity()
     }

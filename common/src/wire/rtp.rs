@@ -85,7 +85,6 @@ impl<'a> RtpPacket<'a> {
 
 /// Whether a datagram of version 2 is RTCP and not RTP
 /// (<https://www.rfc-editor.org/rfc/rfc5761#section-4>).
-#[must_use]
 pub fn is_control(datagram: &[u8]) -> bool {
     matches!(datagram, [0x80..=0xbf, 192..=223, ..])
 }

@@ -184,7 +184,6 @@ impl<'a> Fragment<'a> {
 
     /// Whether a payload belongs to one field of interlaced video: every other row
     /// (<https://www.rfc-editor.org/rfc/rfc2435#section-3.1.1>).
-    #[must_use]
     pub fn is_field(payload: &[u8]) -> bool {
         matches!(payload.first(), Some(1..=3))
     }

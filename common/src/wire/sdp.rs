@@ -44,7 +44,6 @@ pub struct Crypto<'a> {
 
 impl SessionDescription<'_> {
     /// The description as the text of a file.
-    #[must_use]
     pub fn write(&self) -> String {
         let (origin, to) = (family(self.origin), family(self.destination.ip()));
         let mut text = format!(
@@ -99,7 +98,6 @@ pub fn cryptos(description: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Width and height in pixels that a description tells, if it does.
-#[must_use]
 pub fn size(description: &str) -> Option<(u16, u16)> {
     description.lines().map(str::trim_end).find_map(|line| {
         if let Some(dimensions) = line.strip_prefix("a=x-dimensions:") {

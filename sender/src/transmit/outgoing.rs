@@ -74,7 +74,7 @@ impl TransmitLoop<'_> {
         self.burst = burst;
     }
 
-    /// Sends batches for one destination. Those after one that the system rejects are not sent.
+    /// Sends batches for one destination.
     fn send_batches(&mut self, batches: &[ClearBatch], now: Duration, smaller: &mut Option<usize>) {
         let index = batches
             .first()
@@ -104,35 +104,44 @@ impl TransmitLoop<'_> {
                 .collect(),
         };
         let frame = batches.iter().filter_map(|batch| batch.transmit.frame);
-        let sent = match &mut self.impaired {
-            None if runs.iter().any(|run| run.count() > 0) => {
-                Some(destination.send(&runs, frame.max(), now))
-            }
-            None => None,
-            Some(impaired) => {
-                for run in &runs {
-                    for datagram in run.datagrams.chunks(run.segment.max(1)) {
-                        impaired.push(index, datagram, (), now);
-                    }
+        let frame = frame.max();
+        let mut done = 0;
+        while done < runs.len() {
+            let left = &runs[done..];
+            let sent = match &mut self.impaired {
+                None if left.iter().any(|run| run.count() > 0) => {
+                    Some(destination.send(left, frame, now))
                 }
-                None
+                None => None,
+                Some(impaired) => {
+                    for run in left {
+                        for datagram in run.datagrams.chunks(run.segment.max(1)) {
+                            impaired.push(index, datagram, (), now);
+                        }
+                    }
+                    None
+                }
+            };
+            let mut taken = sent.as_ref().map_or(usize::MAX, |sent| sent.taken);
+            for (batch, run) in batches[done..].iter().zip(left) {
+                done += 1;
+                // The same number of packets in the clear.
+                let count = run.count().min(taken);
+                taken -= count;
+                let segment = batch.transmit.segment;
+                let refused = batch.packets.get(count * segment..).unwrap_or_default();
+                self.sender.handle_send_error(index, refused, segment);
+                if count < run.count() {
+                    if sent.as_ref().is_some_and(|sent| sent.too_large) {
+                        self.sender.handle_too_large(index, segment, now);
+                    }
+                    // The next batch may go: a filter rejects single ones.
+                    break;
+                }
             }
-        };
-        let mut taken = sent.as_ref().map_or(usize::MAX, |sent| sent.taken);
-        let mut too_large = sent.as_ref().is_some_and(|sent| sent.too_large);
-        for (batch, run) in batches.iter().zip(&runs) {
-            // The same number of packets in the clear.
-            let count = run.count().min(taken);
-            taken -= count;
-            let segment = batch.transmit.segment;
-            let refused = batch.packets.get(count * segment..).unwrap_or_default();
-            self.sender.handle_send_error(index, refused, segment);
-            if !refused.is_empty() && mem::take(&mut too_large) {
-                self.sender.handle_too_large(index, segment, now);
+            if let Some(sent) = sent {
+                notify(sent, smaller, self.console);
             }
-        }
-        if let Some(sent) = sent {
-            notify(sent, smaller, self.console);
         }
         self.pass_on(now, smaller);
     }

@@ -23,7 +23,6 @@ pub struct Figures {
 
 impl Figures {
     /// The results of these flows on a link within these times.
-    #[must_use]
     pub fn new(link: &Link, flows: &[usize], counted: &[Range<Nanos>]) -> Self {
         let within = |at: Nanos| counted.iter().any(|range| range.contains(&at));
         let passed: Vec<_> = link.log.iter().filter(|passed| within(passed.at)).collect();
@@ -49,7 +48,6 @@ impl Figures {
     }
 
     /// Jain's fairness index: 1 if all flows get the same.
-    #[must_use]
     pub fn jain(&self) -> f64 {
         let sum: f64 = self.bytes.iter().sum();
         let squares: f64 = self.bytes.iter().map(|bytes| bytes * bytes).sum();
@@ -58,7 +56,6 @@ impl Figures {
 }
 
 /// The counted seconds: all but the first two and the one after each change.
-#[must_use]
 pub fn counted(changes: &[u64], until: u64) -> Vec<Range<Nanos>> {
     let mut from = 2 * SECOND;
     let mut counted = Vec::new();
@@ -72,7 +69,6 @@ pub fn counted(changes: &[u64], until: u64) -> Vec<Range<Nanos>> {
 
 /// How long after a change of the link's rate the frame budgets of the streams first follow it:
 /// together they fit it if it fell, or use nine tenths of it if it rose.
-#[must_use]
 pub fn follows_after(flows: &[Flow], link: &Link, change: Nanos) -> Nanos {
     let has_fallen = link.rate(change) < link.rate(change - 1);
     let room = link.rate(change) as f64 / 8.0 * INTERVAL as f64 / 1e9;

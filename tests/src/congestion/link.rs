@@ -39,7 +39,6 @@ pub struct Link {
 
 impl Link {
     /// A link with these rates in Mbit/s, each from a second on.
-    #[must_use]
     pub fn new(rates: &[(u64, f64)]) -> Self {
         let rates = rates
             .iter()
@@ -58,7 +57,6 @@ impl Link {
     }
 
     /// The rate at a time, in bits per second.
-    #[must_use]
     pub fn rate(&self, now: Nanos) -> u64 {
         let mut rates = self.rates.iter().rev();
         rates

@@ -65,7 +65,6 @@ pub struct Media {
 
 impl Media {
     /// A stream that is active in these periods.
-    #[must_use]
     pub fn new(flow: usize, active: Vec<Range<Nanos>>, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed * 64 + flow as u64);
         let start = active.first().map_or(0, |active| active.start);

@@ -48,7 +48,6 @@ pub struct Tcp {
 
 impl Tcp {
     /// A flow that always has data to send.
-    #[must_use]
     pub fn long(flow: usize, start: Nanos, stop: Nanos) -> Self {
         Self {
             flow,
@@ -75,7 +74,6 @@ impl Tcp {
     }
 
     /// A flow that sends files of 30 to 50 kB, with a pause of 10 s on average before each.
-    #[must_use]
     pub fn short(flow: usize, seed: u64, stop: Nanos) -> Self {
         let mut rng = Rng::with_seed(seed * 64 + flow as u64);
         let start = pause(&mut rng);

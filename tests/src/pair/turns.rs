@@ -50,7 +50,6 @@ impl Waiting {
     /// Share of the cases in which two rounds of NACK and answer fit a time, by a
     /// simulation with a seed. Each round takes an RTT, and a turn of the viewer,
     /// the sender and, in either direction, the path.
-    #[must_use]
     pub fn two_rounds_in(self, time: Duration, rtt: Duration) -> f64 {
         let mut rng = Rng::with_seed(0);
         let turns = [self.viewer, self.path, self.sender, self.path];

@@ -42,7 +42,6 @@ impl Moving {
 impl Network {
     /// Looks the sender's name up again during silence, and connects to its new address from a
     /// socket with this receive buffer.
-    #[must_use]
     pub fn with_lookup(mut self, lookup: Option<Lookup>, buffer: usize) -> Self {
         self.moving.lookup = lookup;
         self.moving.buffer = buffer;

@@ -31,7 +31,6 @@ pub struct Batch {
 
 impl Batch {
     /// For datagrams of at most `longest` bytes.
-    #[must_use]
     pub fn new(longest: usize) -> Self {
         Self {
             bytes: vec![0; longest * DATAGRAMS],
@@ -42,7 +41,6 @@ impl Batch {
     }
 
     /// Whether there may be more datagrams after the call.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.count == DATAGRAMS
     }

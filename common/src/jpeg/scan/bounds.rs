@@ -12,7 +12,6 @@ const MAX_SCANNED_PIXELS: u64 = 16 * 40_000_000;
 
 /// The most scans of a JPEG of this size that are read: [`MAX_SCANS`] up to 4K, and fewer of a
 /// larger one.
-#[must_use]
 pub fn most_scans(width: usize, height: usize) -> usize {
     let pixels = (width as u64 * height as u64).max(1);
     usize::try_from(MAX_SCANNED_PIXELS / pixels).map_or(MAX_SCANS, |most| most.clamp(1, MAX_SCANS))

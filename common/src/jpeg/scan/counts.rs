@@ -25,7 +25,6 @@ struct CountedBlock<'a> {
 impl SymbolCounts {
     /// Those of a JPEG of one sequential scan, of whose tables there are two of
     /// each kind at most; `None` for others, and where it ends too early.
-    #[must_use]
     pub fn of(jpeg: &[u8]) -> Option<Self> {
         let header = JpegHeader::parse(jpeg).ok()?;
         (header.process == Process::Sequential && header.sequential).then_some(())?;

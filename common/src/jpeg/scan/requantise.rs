@@ -38,7 +38,6 @@ pub struct Recoding<'a> {
 
 /// Codes a JPEG again. `None` if it is not a baseline JPEG of luma and chroma, or of luma only, in one
 /// scan, or if it is damaged.
-#[must_use]
 pub fn requantise(jpeg: &[u8], recoding: &Recoding<'_>) -> Option<Vec<u8>> {
     let header = JpegHeader::parse(jpeg).ok()?;
     let tables = tables_of(jpeg)?;

@@ -32,7 +32,6 @@ impl Counters {
     }
 
     /// The counts of this stream for a report.
-    #[must_use]
     pub(crate) fn account(&self) -> Account {
         let packets = self.packets();
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);

@@ -34,19 +34,16 @@ pub(super) struct PacketCounts {
 
 impl Counters {
     /// Number of repair packets received.
-    #[must_use]
     pub(crate) fn repair_received(&self) -> u64 {
         self.numbers(Channel::Repair).received()
     }
 
     /// One above the highest number received on a channel; 0 before the first.
-    #[must_use]
     pub(crate) fn received_to(&self, channel: Channel) -> u64 {
         self.numbers(channel).next()
     }
 
     /// One above the highest number known to have been sent on a channel.
-    #[must_use]
     pub(crate) fn sent(&self, channel: Channel) -> u64 {
         let told = self.totals().map_or(0, |totals| counted(totals, channel));
         self.received_to(channel).max(told)
@@ -54,13 +51,11 @@ impl Counters {
 
     /// One above the highest number known of a channel, even from before this
     /// side joined.
-    #[must_use]
     pub(crate) fn reached(&self, channel: Channel) -> u64 {
         self.sent(channel).max(self.passed.end(channel as usize))
     }
 
     /// Loss of media and repair packets, outages excluded.
-    #[must_use]
     pub(crate) fn loss_counts(&self) -> LossCounts {
         let mut counts = LossCounts::default();
         for channel in [Channel::Media, Channel::Repair] {

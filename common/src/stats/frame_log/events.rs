@@ -68,7 +68,6 @@ impl FrameLog {
     }
 
     /// The number of chunks lost and repaired, by parity and by retransmission.
-    #[must_use]
     pub(crate) fn repaired(&self) -> (u64, u64) {
         (self.repaired_by_parity, self.repaired_by_retransmission)
     }

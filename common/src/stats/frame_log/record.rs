@@ -49,7 +49,6 @@ pub struct FrameRecord {
 impl FrameRecord {
     /// Delay from capture to shown, on the viewer's clock; `None` if the frame was not shown, or if
     /// the sender's clock is unknown.
-    #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         let micros = self.captured?.transit(self.shown?) - i128::from(self.offset_micros?);
         // A slightly wrong offset makes a short delay negative.
@@ -57,7 +56,6 @@ impl FrameRecord {
     }
 
     /// A frame whose outcome is all that is known.
-    #[must_use]
     pub fn unknown(stream: u64, number: FrameNumber, outcome: Outcome) -> Self {
         Self {
             stream,

@@ -69,7 +69,6 @@ pub struct ArrivalReport {
 
 impl ArrivalReport {
     /// Bytes of a datagram that reports this many packets.
-    #[must_use]
     pub fn datagram_len(packets: usize) -> usize {
         HEADER + BODY + ENTRY * packets
     }

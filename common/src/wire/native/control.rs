@@ -45,7 +45,6 @@ macro_rules! body {
             pub const LEN: usize = 0 $( + size_of::<$kind>() )*;
 
             /// Whether its numbers are within their bounds.
-            #[must_use]
             pub fn is_possible(&self) -> bool {
                 let within: &[bool] = &[
                     $( $( self.$field <= $most, )? )*
@@ -155,7 +154,6 @@ const MAX_COUNT: u64 = 1 << 48;
 
 impl SenderReport {
     /// Bytes of a datagram that carries it.
-    #[must_use]
     pub fn datagram_len(&self) -> usize {
         let mut body = Vec::new();
         self.encode(&mut body);

@@ -66,13 +66,11 @@ pub struct FrameHeader {
 
 impl FrameHeader {
     /// How many chunks the frame has.
-    #[must_use]
     pub fn count(&self) -> usize {
         (self.len as usize).div_ceil(usize::from(self.size))
     }
 
     /// CRC-32C of a frame's number, as the four bytes in a chunk, and of its bytes.
-    #[must_use]
     pub fn checksum(frame: FrameSeq, jpeg: &[u8]) -> u32 {
         crc32c::crc32c_append(crc32c::crc32c(&frame.bits().to_be_bytes()), jpeg)
     }
@@ -153,27 +151,23 @@ pub struct Chunk<'a> {
 
 impl<'a> Chunk<'a> {
     /// Whether the chunk at this position carries the frame header.
-    #[must_use]
     pub fn has_header(&self) -> bool {
         carries_header(self.index, self.count)
     }
 
     /// Bytes of every chunk of the frame but the last.
-    #[must_use]
     pub fn size(&self) -> usize {
         let size = self.header.map(|header| header.size.into());
         size.unwrap_or(self.data.len())
     }
 
     /// Bytes of the body.
-    #[must_use]
     pub fn body_len(&self) -> usize {
         CHUNK_BODY + self.header.map_or(0, |_| FRAME_HEADER) + self.data.len()
     }
 
     /// The first slice that begins in it after a restart marker: its number in the frame, and its
     /// offset in the data.
-    #[must_use]
     pub fn slice_start(&self) -> Option<(u16, usize)> {
         let (marker, behind) = first_restart(self.data)?;
         let before = self.restart_cycle? << RESTART_BITS | u16::from(marker);
@@ -182,7 +176,6 @@ impl<'a> Chunk<'a> {
 
     /// The restart cycle of the marker before this slice; `None` for the first slice, which has no
     /// marker, and if the field cannot count that far.
-    #[must_use]
     pub fn cycle_before(slice: usize) -> Option<u16> {
         let cycle = slice.checked_sub(1)? >> RESTART_BITS;
         u16::try_from(cycle).ok().filter(|cycle| *cycle < NO_CYCLE)
@@ -337,7 +330,6 @@ pub struct Parity<'a> {
 
 impl<'a> Parity<'a> {
     /// How many chunks the block has.
-    #[must_use]
     pub fn chunks(&self) -> usize {
         self.counts.iter().map(|count| usize::from(*count)).sum()
     }

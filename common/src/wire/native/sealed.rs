@@ -59,7 +59,6 @@ pub struct Envelope {
 impl Envelope {
     /// The envelope of a packet in the clear that is to be sealed, as
     /// [`Packet::encode`](super::Packet::encode) makes it.
-    #[must_use]
     pub fn of_clear(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, 0)?;
         let kind = datagram[KIND] & KIND_BITS;
@@ -72,7 +71,6 @@ impl Envelope {
     }
 
     /// The envelope of a sealed packet; `None` if it is no sealed packet of version 1.
-    #[must_use]
     pub fn of_sealed(datagram: &[u8]) -> Option<Self> {
         let envelope = Self::of(datagram, ENCRYPTED)?;
         let kind = datagram[KIND] & KIND_BITS;
@@ -119,13 +117,11 @@ impl Envelope {
     }
 
     /// Bytes of the sealed packet in the clear: its associated data.
-    #[must_use]
     pub fn clear(&self) -> usize {
         self.front() + self.salt.map_or(0, |_| SALT) + self.handshake.map_or(0, |_| HANDSHAKE)
     }
 
     /// Where the body to encrypt begins in the packet in the clear.
-    #[must_use]
     pub fn body(&self) -> usize {
         self.front()
     }
@@ -162,7 +158,6 @@ fn part<const N: usize>(rest: &mut &[u8], is_there: bool) -> Option<Option<[u8; 
 }
 
 /// Whether a datagram says of itself that it is a sealed packet.
-#[must_use]
 pub fn is_sealed(datagram: &[u8]) -> bool {
     Envelope::of_sealed(datagram).is_some()
 }

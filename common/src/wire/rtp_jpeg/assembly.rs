@@ -54,7 +54,6 @@ pub struct Contradiction;
 
 impl JpegAssembly {
     /// A frame without any fragment.
-    #[must_use]
     pub fn new(kind: JpegKind) -> Self {
         Self {
             kind,
@@ -67,7 +66,6 @@ impl JpegAssembly {
     }
 
     /// What the fragments have in common.
-    #[must_use]
     pub fn kind(&self) -> JpegKind {
         self.kind
     }
@@ -138,13 +136,11 @@ impl JpegAssembly {
     }
 
     /// Whether all of the scan has arrived.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.end.is_some_and(|end| self.covered.is_complete(end))
     }
 
     /// Approximate bytes of memory held.
-    #[must_use]
     pub fn held_bytes(&self) -> usize {
         let pieces = size_of::<Piece>() * self.pieces.capacity();
         let ranges = 4 * size_of::<usize>() * self.covered.ranges.len();
@@ -152,13 +148,11 @@ impl JpegAssembly {
     }
 
     /// Whether the tables that the frame needs are present.
-    #[must_use]
     pub fn has_tables(&self) -> bool {
         self.tables.is_some()
     }
 
     /// Width and height in pixels; `told` if the fragments do not say.
-    #[must_use]
     pub fn size(&self, told: Option<(u16, u16)>) -> Option<(u16, u16)> {
         match (self.kind.width, self.kind.height) {
             (0, _) | (_, 0) => told.filter(|(width, height)| *width > 0 && *height > 0),
@@ -167,7 +161,6 @@ impl JpegAssembly {
     }
 
     /// The complete JPEG of this size in pixels; `None` if something is missing.
-    #[must_use]
     pub fn jpeg(&self, size: (u16, u16)) -> Option<Vec<u8>> {
         if !self.is_complete() {
             return None;
@@ -197,7 +190,6 @@ impl JpegAssembly {
     }
 
     /// The showable part of an incomplete frame: its restart slices.
-    #[must_use]
     pub fn splice(&self, size: (u16, u16)) -> Option<Spliced> {
         self.kind.interval?;
         let header = rebuild(self.kind, size, &self.tables?);

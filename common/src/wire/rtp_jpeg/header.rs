@@ -6,7 +6,6 @@ use crate::jpeg::markers::{APP0, DHT, DQT, DRI, SOF0, SOF1, SOI, SOS};
 
 /// The header of a frame of this kind, `width` by `height` pixels, from start of image to start of
 /// scan.
-#[must_use]
 pub fn rebuild(kind: JpegKind, (width, height): (u16, u16), tables: &Quantization) -> Vec<u8> {
     let mut out = Vec::with_capacity(LEN);
     out.extend([0xff, SOI]);

@@ -117,14 +117,12 @@ impl Picture {
     }
 
     /// What all fragments have in common.
-    #[must_use]
     pub fn kind(&self) -> JpegKind {
         self.kind
     }
 
     /// Cuts the scan for fragments of at most `payload` bytes, at least 256. Cuts between restart
     /// intervals where possible, so that each fragment is of use without the others.
-    #[must_use]
     pub fn cut(&self, payload: usize) -> Vec<Cut> {
         let room = |at: usize| {
             let head = if at == self.scan.start {
@@ -157,7 +155,6 @@ impl Picture {
     }
 
     /// The fragment at a cut of `jpeg`, which must be the JPEG that this was made of.
-    #[must_use]
     pub fn fragment<'a>(&'a self, jpeg: &'a [u8], cut: &Cut) -> Fragment<'a> {
         let tables = self.tables.as_ref().map(|bytes| TableBytes {
             precision: 0,
@@ -173,7 +170,6 @@ impl Picture {
     }
 
     /// Bytes of the payload at a cut.
-    #[must_use]
     pub fn len_at(&self, cut: &Cut) -> usize {
         let first = cut.range.start == self.scan.start;
         cut.range.len()

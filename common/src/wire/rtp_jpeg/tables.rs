@@ -25,7 +25,6 @@ pub struct TableBytes<'a> {
 impl Quantization {
     /// The tables of `q`, 1 to 99
     /// (<https://www.rfc-editor.org/rfc/rfc2435#appendix-A>); `None` for others.
-    #[must_use]
     pub fn standard(q: u8) -> Option<Self> {
         let scale = match q {
             1..50 => 5000 / u32::from(q),
@@ -43,13 +42,11 @@ impl Quantization {
     }
 
     /// The `q` that has these tables, if any.
-    #[must_use]
     pub fn standard_q(&self) -> Option<u8> {
         (1..100).find(|q| Self::standard(*q).as_ref() == Some(self))
     }
 
     /// Decodes tables from a fragment; `None` if there is no complete one.
-    #[must_use]
     pub fn from_sent(sent: TableBytes<'_>) -> Option<Self> {
         let mut rest = sent.bytes;
         let mut tables = (0..3).map_while(|number| {
@@ -71,7 +68,6 @@ impl Quantization {
     }
 
     /// Encodes the 8-bit tables for luma and chroma.
-    #[must_use]
     pub fn to_sent(&self) -> [u8; 128] {
         let mut tables = [0; 128];
         let values = self.luma.iter().chain(&self.blue);
@@ -100,7 +96,6 @@ impl Default for SentTables {
 impl SentTables {
     /// The tables of a frame with this `q` whose first fragment carried `sent`. Keeps tables that
     /// later frames may refer to.
-    #[must_use]
     pub fn resolve(&mut self, q: u8, sent: Option<TableBytes<'_>>) -> Option<Quantization> {
         let Some(place) = q.checked_sub(FIRST_SENT_Q) else {
             return Quantization::standard(q);
