@@ -20,13 +20,13 @@ pub fn without_opencv() -> ExitCode {
         if source::needs_opencv(&options.source) {
             return Err(source::become_companion());
         }
-        stream(options, source::open_without_opencv)
+        stream(options, source::open)
     })
 }
 
-/// The companion with OpenCV.
-pub fn with_opencv() -> ExitCode {
-    main(|options| stream(options, source::open))
+/// The companion with OpenCV, which opens its sources by this function.
+pub fn with_opencv(open: OpenSource) -> ExitCode {
+    main(|options| stream(options, open))
 }
 
 fn main(run: impl FnOnce(&Options) -> Result<()>) -> ExitCode {

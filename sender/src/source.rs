@@ -1,16 +1,16 @@
 //! Sources of frames: the trait, and the choice of a source by its name on the command line. Each
-//! kind has its own file. Only these files know FFmpeg and OpenCV.
+//! kind has its own file. Only these files know FFmpeg. Cameras are
+//! opened by the companion program, which is linked with OpenCV.
 
-mod camera;
 pub mod cameras;
 mod checked;
+mod companion;
 mod exif;
 mod ffmpeg;
 mod http;
 mod images;
 mod kind;
 pub mod mjpeg;
-mod opencv;
 mod paced;
 mod pattern;
 mod retry;
@@ -36,8 +36,8 @@ use self::mjpeg::Mjpeg;
 use crate::console::Console;
 use crate::stop::Stop;
 
+pub use self::companion::{COMPANION, become_companion};
 pub(crate) use self::images::is_still;
-pub use self::opencv::{COMPANION, become_companion};
 pub use self::paced::MediaClock;
 pub use self::pattern::{BARS, Pattern};
 pub(crate) use self::row::Row;
@@ -109,30 +109,31 @@ pub struct Request {
     pub console: Arc<Console>,
 }
 
-/// Opens a source and reads its first frame, so that a source without frames fails before the
-/// stream begins.
-///
-/// # Errors
-/// One line that says what is wrong with it.
-pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
-    open_with(spec, request, opencv::open)
-}
-
-/// [`open`] without OpenCV: a program that calls only this function is not linked with it.
+/// Opens a source that is no camera, and reads its first frame, so that a source without frames
+/// fails before the stream begins.
 ///
 /// # Errors
 /// One line that says what is wrong with the source, or that it needs OpenCV.
-pub fn open_without_opencv(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
+pub fn open(spec: &Spec, request: &Request) -> Result<Box<dyn Source>> {
     open_with(spec, request, |_, _| {
         bail!("a camera needs OpenCV: run {COMPANION} instead of framegram-send")
     })
+}
+
+/// Opens any source, a camera by this function.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_with(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box<dyn Source>> {
+    let source = open_unread(spec, request, camera)?;
+    Ok(Box::new(Checked::begin(source, request)?))
 }
 
 /// A function that opens sources.
 pub type OpenSource = fn(&Spec, &Request) -> Result<Box<dyn Source>>;
 
 /// A function that opens cameras.
-type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
+pub type OpenCamera = fn(&Path, &Request) -> Result<Box<dyn Source>>;
 
 /// Whether a source needs OpenCV: a camera, under any name.
 pub fn needs_opencv(spec: &Spec) -> bool {
@@ -150,11 +151,6 @@ fn is_device(path: &Path) -> bool {
         && path
             .canonicalize()
             .is_ok_and(|path| path.starts_with("/dev") && cameras::number(&path).is_some())
-}
-
-fn open_with(spec: &Spec, request: &Request, cameras: OpenCamera) -> Result<Box<dyn Source>> {
-    let source = open_unread(spec, request, cameras)?;
-    Ok(Box::new(Checked::begin(source, request)?))
 }
 
 fn open_unread(spec: &Spec, request: &Request, camera: OpenCamera) -> Result<Box<dyn Source>> {

@@ -13,9 +13,7 @@ use framegram_common::jpeg::Splitter;
 use framegram_media::Decoder;
 use framegram_send::console::Console;
 use framegram_send::encode::{Encoder, Settings};
-use framegram_send::source::{
-    Captured, Content, Request, Source, Spec, needs_opencv, open, open_without_opencv,
-};
+use framegram_send::source::{Captured, Content, Request, Source, Spec, needs_opencv, open};
 use framegram_send::stop::Stop;
 use tempfile::TempDir;
 
@@ -172,14 +170,14 @@ fn a_recording_that_was_cut_off_keeps_its_complete_frames() {
         "-f lavfi -i testsrc=s=160x120:r=20:d=1 -f lavfi -i sine=d=1 -c:v mjpeg -c:a pcm_s16le",
     );
     let spec = Spec::Path(media.file.clone());
-    let mut source = open_without_opencv(&spec, &request(true)).unwrap();
+    let mut source = open(&spec, &request(true)).unwrap();
     let whole = jpegs(&read(source.as_mut()));
     assert_eq!(whole.len(), 20);
 
     let bytes = fs::read(&media.file).unwrap();
     let cut = media.folder.path().join("cut.avi");
     fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
-    let mut source = open_without_opencv(&Spec::Path(cut), &request(true)).unwrap();
+    let mut source = open(&Spec::Path(cut), &request(true)).unwrap();
     let some = jpegs(&read(source.as_mut()));
     assert!((5..15).contains(&some.len()), "{}", some.len());
     assert_eq!(some, whole[..some.len()]);
@@ -193,7 +191,7 @@ fn no_file_needs_opencv() {
     );
     let spec = Spec::Path(media.file.clone());
     assert!(!needs_opencv(&spec));
-    let mut source = open_without_opencv(&spec, &request(true)).unwrap();
+    let mut source = open(&spec, &request(true)).unwrap();
     assert_eq!(read(source.as_mut()).len(), 20);
     assert!(needs_opencv(&Spec::Camera("/dev/video0".into())));
 }
@@ -215,7 +213,7 @@ fn a_damaged_avi_file_is_read_as_far_as_it_goes() {
         }
         fs::write(&media.file, damaged).unwrap();
         let spec = Spec::Path(media.file.clone());
-        if let Ok(mut source) = open_without_opencv(&spec, &request(true)) {
+        if let Ok(mut source) = open(&spec, &request(true)) {
             let frames = std::iter::from_fn(|| source.next().ok().flatten());
             assert!(frames.take(100).count() <= 9, "seed {seed}");
         }

@@ -36,6 +36,26 @@ impl Folder {
 /// A port that nobody listens on: the discard port of a loopback address.
 const NOBODY: &str = "127.0.0.9:9";
 
+/// Loading OpenCV takes longer than everything else until the first picture.
+#[test]
+fn only_the_companion_is_linked_with_opencv() {
+    let libraries = |program: &str| {
+        // The dynamic loader lists them, and does not start the program.
+        let listed = Command::new(program)
+            .env("LD_TRACE_LOADED_OBJECTS", "1")
+            .output()
+            .unwrap();
+        String::from_utf8(listed.stdout).unwrap()
+    };
+    let own = libraries(env!("CARGO_BIN_EXE_framegram-send"));
+    assert!(
+        own.contains("libavcodec") && !own.contains("opencv"),
+        "{own}"
+    );
+    let companion = libraries(env!("CARGO_BIN_EXE_framegram-send-opencv"));
+    assert!(companion.contains("libopencv_videoio"), "{companion}");
+}
+
 fn send(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_framegram-send"))
         .args(arguments)

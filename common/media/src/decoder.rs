@@ -13,7 +13,7 @@ mod plain;
 use std::time::Duration;
 
 use bytes::Bytes;
-use framegram_common::jpeg::{self, clean};
+use framegram_common::jpeg::clean;
 use turbojpeg::{Colorspace, PixelFormat, ScalingFactor, Subsamp};
 
 use self::halves::HalfDecoder;
@@ -22,7 +22,7 @@ use crate::error::{CodecError, Undecodable};
 use crate::helper::HalfWork;
 use crate::image::Image;
 use crate::libjpeg::{Decompressor, ImageHeader, Remark, plane_sizes};
-use crate::limits::{MAX_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size, most_scans};
+use crate::limits::{MAX_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_scans, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
 use crate::vet::{Vetter, check_coverage};
@@ -319,14 +319,7 @@ impl Decoder {
                 header.width, header.height, self.most
             )));
         }
-        let most = most_scans(header.width, header.height);
-        let scans = jpeg::scan_count(jpeg);
-        if scans > most {
-            return Err(Undecodable(format!(
-                "it has {scans} scans of {}x{} pixels, and the limit is {most}",
-                header.width, header.height
-            )));
-        }
+        check_scans(jpeg, header.width, header.height)?;
         if header.is_lossless {
             return Err(Undecodable("lossless JPEG".to_owned()));
         }

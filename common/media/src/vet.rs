@@ -4,6 +4,7 @@ use framegram_common::jpeg::scan;
 use framegram_common::jpeg::{JpegHeader, Process, slice_starts};
 
 use crate::error::Undecodable;
+use crate::limits::check_scans;
 
 /// Complete frames in a row that make a stream steady.
 const PROOF: u32 = 16;
@@ -89,9 +90,15 @@ pub(crate) fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
         Some(missing_rows) => Err(Undecodable(format!(
             "it ends early, and {missing_rows} rows of blocks are missing"
         ))),
-        // For these processes, missing data cannot be found.
-        None if JpegHeader::parse(jpeg).is_ok_and(|header| is_unread(&header)) => Ok(()),
-        None => Err(Undecodable("its headers are not valid".into())),
+        None => match JpegHeader::parse(jpeg) {
+            // For these processes, missing data cannot be found.
+            Ok(header) if is_unread(&header) => Ok(()),
+            Ok(header) => {
+                check_scans(jpeg, header.width.into(), header.height.into())?;
+                Err(Undecodable("its headers are not valid".into()))
+            }
+            Err(_) => Err(Undecodable("its headers are not valid".into())),
+        },
     }
 }
 

@@ -302,9 +302,10 @@ fn frames_that_take_long_to_decode_cost_the_other_senders_nothing() {
     let line = format!("{address} --grid --headless {PATIENT}");
     let mut viewer = Start::new(VIEWER, &line).run();
     viewer.wait_for("Waiting for a stream");
-    // First JPEGs with more scans than are accepted, then JPEGs with an accepted number.
+    // First JPEGs with more scans than are accepted, which a sender only sends if it is told not to
+    // check, then JPEGs with an accepted number.
     let line = format!("--fps 5 {address}");
-    let _refused = bombs(folder.path(), 51, &line);
+    let _refused = bombs(folder.path(), 51, &format!("--keep-broken {line}"));
     viewer.wait_for("Sender 1 is");
     let _taken = bombs(folder.path(), 15, &line);
     viewer.wait_for("Sender 2 is");

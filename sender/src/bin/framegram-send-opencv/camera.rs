@@ -8,12 +8,11 @@ use anyhow::{Result, bail};
 use bytes::Bytes;
 use framegram_media::{Image, Pool};
 use framegram_net::clock;
+use framegram_send::console::Console;
+use framegram_send::source::{Captured, Content, Request, Source};
+use framegram_send::stop::Stop;
 use opencv::core::{Mat, MatTraitConst, MatTraitConstManual, Vector};
 use opencv::videoio::{self, VideoCapture, VideoCaptureTrait, VideoCaptureTraitConst};
-
-use super::{Captured, Content, Request, Source};
-use crate::console::Console;
-use crate::stop::Stop;
 
 /// How often a disconnected camera is tried again.
 const RETRY: Duration = Duration::from_millis(500);

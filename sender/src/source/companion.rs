@@ -5,26 +5,14 @@
 //! camera.
 
 use std::env;
-use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, anyhow};
-use opencv::core::{LogLevel, set_log_level};
-
-use super::camera::CameraSource;
-use super::{Request, Source};
+use anyhow::anyhow;
 
 /// The name of the program with OpenCV, which is in the same folder.
 pub const COMPANION: &str = "framegram-send-opencv";
-
-/// Opens a camera.
-pub(super) fn open(device: &Path, request: &Request) -> Result<Box<dyn Source>> {
-    quiet();
-    Ok(Box::new(CameraSource::open(device, request)?))
-}
 
 /// Executes the companion with the same arguments; returns only if that fails.
 pub fn become_companion() -> anyhow::Error {
@@ -38,16 +26,5 @@ pub fn become_companion() -> anyhow::Error {
         anyhow!("{companion} is missing; it is installed together with framegram-send")
     } else {
         anyhow!("cannot start {companion}: {error}")
-    }
-}
-
-/// Stops OpenCV from writing to standard error.
-fn quiet() {
-    if env::var_os("OPENCV_LOG_LEVEL")
-        .as_deref()
-        .is_none_or(OsStr::is_empty)
-    {
-        // If this fails, the program is only noisier.
-        let _ = set_log_level(LogLevel::LOG_LEVEL_SILENT);
     }
 }
