@@ -22,10 +22,10 @@ use crate::error::{CodecError, Undecodable};
 use crate::helper::HalfWork;
 use crate::image::Image;
 use crate::libjpeg::{Decompressor, ImageHeader, Remark, plane_sizes};
-use crate::limits::{MAX_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_scans, check_size};
+use crate::limits::{MAX_PIXELS, MAX_SCANS, MAX_STILL_PIXELS, check_size};
 use crate::planes::Planes;
 use crate::subsampling::Subsampling;
-use crate::vet::{Vetter, check_coverage};
+use crate::vet::{Vetter, check_coverage, check_scans};
 use crate::xrgb::{WORD_FORMAT, XrgbImage};
 
 /// Decodes JPEGs, one after another.

@@ -1,11 +1,7 @@
 //! Upper bounds on the size of images. They bound the work that a header of a few bytes can cause.
 
-use framegram_common::jpeg;
 pub use framegram_common::jpeg::scan::MAX_SCANS;
-use framegram_common::jpeg::scan::most_scans;
 use thiserror::Error;
-
-use crate::error::Undecodable;
 
 /// Largest width and height of an image that is sent, in pixels: twice that of 8K, and below the
 /// limit of libjpeg (65,500).
@@ -39,17 +35,6 @@ pub fn check_size(width: usize, height: usize) -> Result<(), SizeError> {
     } else {
         Err(SizeError { width, height })
     }
-}
-
-/// Checks that a JPEG of this size has no more scans than are decoded.
-pub(crate) fn check_scans(jpeg: &[u8], width: usize, height: usize) -> Result<(), Undecodable> {
-    let (scans, most) = (jpeg::scan_count(jpeg), most_scans(width, height));
-    if scans > most {
-        return Err(Undecodable(format!(
-            "it has {scans} scans of {width}x{height} pixels, and the limit is {most}"
-        )));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! Finds missing data in a JPEG without decoding it to pixels.
 
-use framegram_common::jpeg::scan;
-use framegram_common::jpeg::{JpegHeader, Process, slice_starts};
+use framegram_common::jpeg::scan::{self, most_scans};
+use framegram_common::jpeg::{JpegHeader, Process, scan_count, slice_starts};
 
 use crate::error::Undecodable;
-use crate::limits::check_scans;
 
 /// Complete frames in a row that make a stream steady.
 const PROOF: u32 = 16;
@@ -100,6 +99,17 @@ pub(crate) fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
             Err(_) => Err(Undecodable("its headers are not valid".into())),
         },
     }
+}
+
+/// Checks that a JPEG of this size has no more scans than are decoded.
+pub(crate) fn check_scans(jpeg: &[u8], width: usize, height: usize) -> Result<(), Undecodable> {
+    let (scans, most) = (scan_count(jpeg), most_scans(width, height));
+    if scans > most {
+        return Err(Undecodable(format!(
+            "it has {scans} scans of {width}x{height} pixels, and the limit is {most}"
+        )));
+    }
+    Ok(())
 }
 
 fn is_unread(header: &JpegHeader) -> bool {
