@@ -2,6 +2,9 @@
 //! unchanged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot begin has failed")]
 
+#[path = "media/colours.rs"]
+mod colours;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use framegram_common::receiver::{self, Output, Receiver, SinkOutcome};
 use framegram_common::sender::{self, Sender};
 use framegram_media::{
-    Compressor, Decoder, Image, Pixels, Reduction, XrgbImage, copy_chroma_wide, copy_luma_wide,
+    Compressor, Decoder, Image, Pixels, Reduction, SourcePlane, ToJpeg, XrgbImage,
 };
 use framegram_send::encode::{Encoder, Settings};
 use framegram_send::source::{Content, Pattern};
@@ -216,12 +216,13 @@ fn encode() {
     let Pixels::Yuv(subsampling, limited) = image.pixels() else {
         panic!("the pattern has planes");
     };
-    let luma = SIZE.0 * SIZE.1;
     let mut compressor = Compressor::new().unwrap();
     for_each_frame(|| {
         let mut full = vec![0; limited.len()];
-        copy_luma_wide(&limited[..luma], &mut full[..luma]);
-        copy_chroma_wide(&limited[luma..], &mut full[luma..]);
+        let from = subsampling.split(SIZE.0, SIZE.1, limited);
+        let from = from.map(|(samples, pitch, _)| SourcePlane { samples, pitch });
+        let conversion = ToJpeg::new(false, None);
+        conversion.copy(&from.collect::<Vec<_>>(), *subsampling, SIZE, &mut full);
         let image = Image::yuv(SIZE.0, SIZE.1, *subsampling, full.into()).unwrap();
         compressor.compress(&image, 80).unwrap()
     });

@@ -31,7 +31,7 @@ pub use self::huffman::{HuffmanTables, TableMaker};
 pub use self::image::{Image, Pixels, Turn};
 pub use self::planes::{Plane, Planes};
 pub use self::pool::Pool;
-pub use self::range::{Matrix, copy_chroma_wide, copy_luma_wide};
+pub use self::range::{Matrix, SourcePlane, ToJpeg};
 pub use self::requantise::requantise;
 pub use self::scaler::Scaler;
 pub use self::subsampling::Subsampling;

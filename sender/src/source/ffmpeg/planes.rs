@@ -10,7 +10,7 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 use ffmpeg_next::software::scaling::{Context, Flags};
 use framegram_media::limits::check_size;
-use framegram_media::{Image, Matrix, Pool, Subsampling, Turn, copy_chroma_wide, copy_luma_wide};
+use framegram_media::{Image, Matrix, Pool, SourcePlane, Subsampling, ToJpeg, Turn};
 
 /// Converts the frames of one stream.
 pub(super) struct Converter {
@@ -41,7 +41,8 @@ impl Converter {
     pub(super) fn image(&mut self, frame: &frame::Video) -> Result<Image> {
         let (width, height) = (frame.width() as usize, frame.height() as usize);
         check_size(width, height)?;
-        let wanted = wanted(frame.format());
+        let is_full = is_full(frame);
+        let wanted = wanted(frame.format(), is_full);
         let converted = (wanted != frame.format())
             .then(|| convert(frame, wanted))
             .transpose()?;
@@ -49,19 +50,26 @@ impl Converter {
         let mut image = match subsampling(wanted) {
             None => {
                 let mut pixels = self.buffers.take_sized(3 * width * height);
-                copy_rows(source, 0, 3 * width, &mut pixels, copy);
+                let rows = source.data(0).chunks(source.stride(0));
+                for (from, to) in rows.zip(pixels.chunks_exact_mut(3 * width)) {
+                    to.copy_from_slice(&from[..3 * width]);
+                }
                 Image::bgr(width, height, self.buffers.lend(pixels))?
             }
-            Some(subsampling) => {
+            Some((subsampling, bits)) => {
                 let mut planes = self.buffers.take_sized(subsampling.bytes(width, height));
-                let copies: [CopyRow; 2] = if is_full(frame, wanted) {
-                    [copy, copy]
-                } else {
-                    [copy_luma_wide, copy_chroma_wide]
-                };
-                copy_planes(source, subsampling, (width, height), &mut planes, copies);
-                if let Some(matrix) = matrix(frame.color_space()) {
-                    matrix.to_bt601(&mut planes, subsampling, (width, height));
+                let from: Vec<_> = (0..source.planes())
+                    .map(|index| SourcePlane {
+                        samples: source.data(index),
+                        pitch: source.stride(index),
+                    })
+                    .collect();
+                let is_expanded = converted.is_some() && is_jpeg(wanted);
+                let conversion = ToJpeg::new(is_full || is_expanded, matrix(frame.color_space()));
+                let size = (width, height);
+                match bits {
+                    8 => conversion.copy(&from, subsampling, size, &mut planes),
+                    _ => conversion.copy_deep(&from, bits, subsampling, size, &mut planes),
                 }
                 Image::yuv(width, height, subsampling, self.buffers.lend(planes))?
             }
@@ -102,9 +110,9 @@ fn convert(frame: &frame::Video, wanted: Pixel) -> Result<frame::Video> {
     Ok(converted)
 }
 
-/// The pixel format to convert to: the frame's own, if that has planes of 8 bits, otherwise the
-/// closest one that keeps its sampling.
-fn wanted(kind: Pixel) -> Pixel {
+/// The pixel format to convert to: the frame's own, if that has planes of 8 or 10 bits, otherwise
+/// the closest one that keeps its sampling. Limited range is expanded on the way.
+fn wanted(kind: Pixel, is_full: bool) -> Pixel {
     if subsampling(kind).is_some() {
         return kind;
     }
@@ -112,13 +120,14 @@ fn wanted(kind: Pixel) -> Pixel {
         return Pixel::BGR24;
     };
     let name = descriptor.name();
-    let is_full = name.starts_with("yuvj");
+    // The scaler takes other formats for limited, so that full range needs no other format.
+    let to_jpeg = name.starts_with("yuvj") || !is_full;
     let is_luma_chroma = [
         "yuv", "yuyv", "uyvy", "yvyu", "nv", "p0", "p2", "p4", "y2", "xv",
     ]
     .iter()
     .any(|start| name.starts_with(start));
-    if name.starts_with("gray") || name.starts_with("ya") || name.starts_with("mono") {
+    if is_gray(name) {
         return Pixel::GRAY8;
     }
     if !is_luma_chroma {
@@ -127,7 +136,7 @@ fn wanted(kind: Pixel) -> Pixel {
     match (
         descriptor.log2_chroma_w(),
         descriptor.log2_chroma_h(),
-        is_full,
+        to_jpeg,
     ) {
         (0, 0, false) => Pixel::YUV444P,
         (0, 0, true) => Pixel::YUVJ444P,
@@ -138,27 +147,40 @@ fn wanted(kind: Pixel) -> Pixel {
     }
 }
 
-fn subsampling(kind: Pixel) -> Option<Subsampling> {
+/// The subsampling and bits of a sample, if a format has planes that need no scaler.
+fn subsampling(kind: Pixel) -> Option<(Subsampling, u32)> {
     match kind {
-        Pixel::YUV420P | Pixel::YUVJ420P => Some(Subsampling::Yuv420),
-        Pixel::YUV422P | Pixel::YUVJ422P => Some(Subsampling::Yuv422),
-        Pixel::YUV444P | Pixel::YUVJ444P => Some(Subsampling::Yuv444),
-        Pixel::GRAY8 => Some(Subsampling::Gray),
+        Pixel::YUV420P | Pixel::YUVJ420P => Some((Subsampling::Yuv420, 8)),
+        Pixel::YUV422P | Pixel::YUVJ422P => Some((Subsampling::Yuv422, 8)),
+        Pixel::YUV444P | Pixel::YUVJ444P => Some((Subsampling::Yuv444, 8)),
+        Pixel::YUV420P10LE => Some((Subsampling::Yuv420, 10)),
+        Pixel::YUV422P10LE => Some((Subsampling::Yuv422, 10)),
+        Pixel::YUV444P10LE => Some((Subsampling::Yuv444, 10)),
+        Pixel::GRAY8 => Some((Subsampling::Gray, 8)),
         _ => None,
     }
 }
 
 /// Whether the range is full, according to the frame or its format.
-fn is_full(frame: &frame::Video, wanted: Pixel) -> bool {
-    let means_it = matches!(
-        wanted,
-        Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P | Pixel::GRAY8
-    );
+fn is_full(frame: &frame::Video) -> bool {
     match frame.color_range() {
         Range::JPEG => true,
         Range::MPEG => false,
-        Range::Unspecified => means_it,
+        Range::Unspecified => {
+            let name = frame.format().descriptor().map_or("", |it| it.name());
+            name.starts_with("yuvj") || is_gray(name)
+        }
     }
+}
+
+/// Whether a format is one of gray pixels, by its name.
+fn is_gray(name: &str) -> bool {
+    name.starts_with("gray") || name.starts_with("ya") || name.starts_with("mono")
+}
+
+/// Whether a format means full range.
+fn is_jpeg(kind: Pixel) -> bool {
+    matches!(kind, Pixel::YUVJ420P | Pixel::YUVJ422P | Pixel::YUVJ444P)
 }
 
 /// The matrix of a frame, unless it is that of BT.601.
@@ -168,45 +190,5 @@ fn matrix(space: Space) -> Option<Matrix> {
         Space::BT2020NCL | Space::BT2020CL => Some(Matrix::BT2020),
         Space::SMPTE240M => Some(Matrix::SMPTE240M),
         _ => None,
-    }
-}
-
-/// Copies a row of samples, converted to what JPEG uses.
-type CopyRow = fn(&[u8], &mut [u8]);
-
-fn copy(from: &[u8], to: &mut [u8]) {
-    to.copy_from_slice(from);
-}
-
-/// Copies luma and chroma, each by its own function, so that converted samples are read only once.
-fn copy_planes(
-    frame: &frame::Video,
-    subsampling: Subsampling,
-    (width, height): (usize, usize),
-    planes: &mut [u8],
-    [luma, chroma]: [CopyRow; 2],
-) {
-    let sides = subsampling.chroma(width, height);
-    let mut rest = planes;
-    for (index, (side, copy_row)) in [
-        (Some((width, height)), luma),
-        (sides, chroma),
-        (sides, chroma),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let Some((width, height)) = side else { return };
-        let (plane, behind) = rest.split_at_mut(width * height);
-        copy_rows(frame, index, width, plane, copy_row);
-        rest = behind;
-    }
-}
-
-/// Rows without the padding between them.
-fn copy_rows(frame: &frame::Video, index: usize, row: usize, to: &mut [u8], copy_row: CopyRow) {
-    let rows = frame.data(index).chunks(frame.stride(index));
-    for (from, to) in rows.zip(to.chunks_exact_mut(row)) {
-        copy_row(&from[..row], to);
     }
 }
