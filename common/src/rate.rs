@@ -416,8 +416,13 @@ impl RateController {
         } else {
             BREAKER + self.rtt * 4
         };
-        let silent = now.saturating_sub(reported).as_secs_f64() / after.as_secs_f64();
-        0.5_f64.powf(silent.floor())
+        let silent = now.saturating_sub(reported);
+        // This runs for every packet.
+        if silent < after {
+            return 1.0;
+        }
+        let times = silent.as_secs_f64() / after.as_secs_f64();
+        0.5_f64.powf(times.floor())
     }
 
     /// Continues from what remains of the rate.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::answers::{AnswerPlan, PRICE};
+use super::answers::{AnswerPlan, MAX_ROUNDS, PRICE};
 use super::loss_model::LossModel;
 use super::path::PathEstimate;
 use crate::chunk::BLOCK_FRAMES;
@@ -241,8 +241,18 @@ impl Key {
         }
         let chunks = self.chunks as f64;
         Best {
-            share: (best.parity / chunks).max(FLOOR),
+            share: (best.parity / chunks).max(self.floor()),
             cost: best.cost / chunks,
+        }
+    }
+
+    /// The least parity per chunk. Loss that has not been seen yet needs none where there is time for
+    /// all rounds of NACK and answer.
+    fn floor(&self) -> f64 {
+        if self.rounds as usize >= MAX_ROUNDS {
+            0.0
+        } else {
+            FLOOR
         }
     }
 
@@ -303,7 +313,8 @@ const MAX_PLANNED_CHUNKS: usize = 512;
 /// report as well as before the first report.
 const DEFAULT_LOSS: f64 = 0.015;
 
-/// Least parity per chunk, against loss that has not been seen yet.
+/// Least parity per chunk against loss that has not been seen yet, unless repair has time for all
+/// rounds.
 const FLOOR: f64 = 0.006;
 
 /// A longer block makes each frame wait for the last one. It is chosen only if it

@@ -43,7 +43,7 @@ impl Markers {
     /// with more bytes.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Option<Marker> {
         loop {
-            let Some(found) = memchr::memchr(0xff, bytes.get(self.at..)?) else {
+            let Some(found) = find_marker(bytes.get(self.at..)?) else {
                 self.at = bytes.len();
                 return None;
             };
@@ -87,6 +87,30 @@ impl Markers {
             rest.starts_with(&[0xff]) && code.is_some_and(|code| *code >= SOF0 && !is_alone(*code))
         })
     }
+}
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// The offset of the first 0xff that is not stuffed: another byte than 0 follows it, or none.
+///
+/// In coded data of high quality, every thirtieth byte is a stuffed 0xff, so that it does not pay to
+/// stop at each.
+fn find_marker(bytes: &[u8]) -> Option<usize> {
+    let behind = bytes.get(1..)?;
+    let blocks = bytes.chunks_exact(BLOCK).zip(behind.chunks_exact(BLOCK));
+    let skipped = BLOCK * blocks.take_while(|block| !has_marker(*block)).count();
+    let behind = behind[skipped..].iter().map(Some).chain([None]);
+    let mut pairs = bytes[skipped..].iter().zip(behind);
+    let found = pairs.position(|(byte, next)| *byte == 0xff && next != Some(&0))?;
+    Some(skipped + found)
+}
+
+/// The loop is written to be vectorised.
+fn has_marker((block, behind): (&[u8], &[u8])) -> bool {
+    let pairs = block.iter().zip(behind);
+    let found = pairs.map(|(byte, next)| u8::from(*byte == 0xff) & u8::from(*next != 0));
+    found.fold(0, |any, found| any | found) != 0
 }
 
 /// Whether a marker from [`SOF0`] on has no segment.
@@ -143,4 +167,38 @@ pub(crate) fn first_restart(bytes: &[u8]) -> Option<(u8, usize)> {
     let is_restart = |marker: &Marker| matches!(marker.code, RST0..=RST7);
     let first = std::iter::from_fn(|| markers.next(bytes)).find(is_restart)?;
     Some((first.code - RST0, first.end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_unstuffed_byte_is_found_wherever_it_is() {
+        let slow = |bytes: &[u8]| {
+            let pair = |at: &usize| bytes[*at] == 0xff && bytes.get(at + 1) != Some(&0);
+            (0..bytes.len()).find(pair)
+        };
+        let mut rng = fastrand::Rng::with_seed(3);
+        for len in 0..3 * BLOCK + 2 {
+            let stuffed = |rng: &mut fastrand::Rng| {
+                if rng.u8(..) < 60 {
+                    0xff
+                } else {
+                    rng.u8(1..255)
+                }
+            };
+            let mut bytes: Vec<u8> = (0..len).map(|_| stuffed(&mut rng)).collect();
+            for at in 1..len {
+                if bytes[at - 1] == 0xff {
+                    bytes[at] = 0;
+                }
+            }
+            assert_eq!(find_marker(&bytes), slow(&bytes), "{len}");
+            for _ in 0..4.min(len) {
+                bytes[rng.usize(..len)] = 0xff;
+                assert_eq!(find_marker(&bytes), slow(&bytes), "{bytes:?}");
+            }
+        }
+    }
 }

@@ -74,6 +74,21 @@ fn more_loss_and_longer_bursts_take_more_parity_and_rounds_take_less() {
 }
 
 #[test]
+fn parity_against_unseen_loss_is_sent_only_where_there_is_no_time_for_all_rounds() {
+    let share_at = |rtt: u32| {
+        let path = PathEstimate {
+            rtt: Some(rtt * MS),
+            nack: true,
+            ..path(0.0)
+        };
+        share_over(&[path], Fec::Auto, CHUNKS, 20)
+    };
+    assert_eq!(share_at(5), 0.0);
+    assert!(share_at(20) > 0.0);
+    assert!(share(&[0.0]) > 0.0);
+}
+
+#[test]
 fn one_packet_more_costs_as_much_as_it_saves_and_few_frames_fail() {
     for (loss, burst) in [(0.005, 1.0), (0.05, 1.0), (0.05, 5.0), (0.2, 1.0)] {
         for chunks in [1, 2, 10, 30, 150] {
