@@ -11,7 +11,10 @@ pub(crate) const LEAST_PIXELS: usize = 500_000;
 /// Frames of each kind whose median is compared.
 const RECENT: usize = 5;
 
-/// After this many frames with the better choice, one is tried with the other one.
+/// After this many frames with the better choice, one is tried with the other one. The first
+/// durations are often those of a backlog or of a cold start, so that the first tries come soon; each
+/// that confirms the choice doubles the time to the next.
+const TRY_SOON: u32 = 3;
 const TRY_EVERY: u32 = 30;
 
 /// Two threads are chosen if they take at most this share of the time of one, in percent: they cost
@@ -32,8 +35,9 @@ pub(crate) struct Choice {
     two: Recent,
     /// Whether two threads are better, once that is known.
     chosen: Option<bool>,
-    /// Frames since the other choice was tried.
+    /// Frames since the other choice was tried, and after how many it is tried again.
     frames: u32,
+    try_after: u32,
     /// Frames for which two threads are not tried.
     rest: u32,
 }
@@ -65,7 +69,7 @@ impl Choice {
             return self.two.count < self.one.count;
         };
         self.frames += 1;
-        if self.frames > TRY_EVERY {
+        if self.frames > self.try_after {
             self.frames = 0;
             return !chosen;
         }
@@ -79,12 +83,29 @@ impl Choice {
         } else {
             self.one.record(took);
         }
-        let (Some(one), Some(two)) = (self.one.median(), self.two.median()) else {
+        let (Some(one), Some(both)) = (self.one.median(), self.two.median()) else {
             return;
         };
-        let chosen = two * 100 <= one * WORTH;
+        let is_worth = |both: Duration, one: Duration| both * 100 <= one * WORTH;
+        if let Some(chosen) = self.chosen.filter(|chosen| *chosen != two) {
+            // The other choice was tried.
+            let shows = if two {
+                is_worth(took, one)
+            } else {
+                is_worth(both, took)
+            };
+            self.try_after = if shows == chosen {
+                (self.try_after * 2).min(TRY_EVERY)
+            } else {
+                TRY_SOON
+            };
+        }
+        let chosen = is_worth(both, one);
         let level = match self.chosen.replace(chosen) {
-            None => Level::Info,
+            None => {
+                self.try_after = TRY_SOON;
+                Level::Info
+            }
             Some(before) if before != chosen => Level::Debug,
             Some(_) => return,
         };
@@ -92,7 +113,7 @@ impl Choice {
         let threads = if chosen { "two threads" } else { "one thread" };
         log!(
             level,
-            "{what} {width}x{height} with {threads}: one takes {one:.1?}, two {two:.1?}"
+            "{what} {width}x{height} with {threads}: one takes {one:.1?}, two {both:.1?}"
         );
     }
 
@@ -145,18 +166,28 @@ mod tests {
     fn two_threads_work_where_they_are_faster_and_one_is_tried_now_and_then() {
         let mut choice = Choice::new("test");
         assert_eq!(by_two(&mut choice, 10, 2_300), 5);
+        // After 3, 6, 12, 24 frames, then every 30.
+        assert_eq!(by_two(&mut choice, 49, 2_300), 45);
         assert_eq!(by_two(&mut choice, 310, 2_300), 300);
+    }
+
+    #[test]
+    fn a_choice_made_during_a_backlog_is_changed_within_thirty_frames() {
+        let mut choice = Choice::new("test");
+        by_two(&mut choice, 10, 3_900);
+        by_two(&mut choice, 30, 2_300);
+        assert_eq!(by_two(&mut choice, 3, 2_300), 3);
     }
 
     #[test]
     fn one_thread_works_while_the_processors_are_busy() {
         let mut choice = Choice::new("test");
-        by_two(&mut choice, 10, 3_900);
+        by_two(&mut choice, 59, 3_900);
         assert_eq!(by_two(&mut choice, 310, 3_900), 10);
-        // They become idle, which five tries show, and busy.
-        assert!(by_two(&mut choice, 310, 2_300) > 150);
+        // They become idle, which three tries show, and busy.
+        assert!(by_two(&mut choice, 310, 2_300) > 240);
         assert_eq!(by_two(&mut choice, 310, 2_300), 300);
-        assert!(by_two(&mut choice, 310, 4_100) < 15);
+        assert!(by_two(&mut choice, 310, 4_100) < 30);
     }
 
     #[test]

@@ -89,15 +89,16 @@ pub(crate) fn check_coverage(jpeg: &[u8]) -> Result<(), Undecodable> {
         Some(missing_rows) => Err(Undecodable(format!(
             "it ends early, and {missing_rows} rows of blocks are missing"
         ))),
-        None => match JpegHeader::parse(jpeg) {
-            // For these processes, missing data cannot be found.
-            Ok(header) if is_unread(&header) => Ok(()),
-            Ok(header) => {
+        None => {
+            if let Ok(header) = JpegHeader::parse(jpeg) {
+                // For these processes, missing data cannot be found.
+                if is_unread(&header) {
+                    return Ok(());
+                }
                 check_scans(jpeg, header.width.into(), header.height.into())?;
-                Err(Undecodable("its headers are not valid".into()))
             }
-            Err(_) => Err(Undecodable("its headers are not valid".into())),
-        },
+            Err(Undecodable("its headers are not valid".into()))
+        }
     }
 }
 
