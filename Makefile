@@ -13,7 +13,7 @@ help:
 	@echo 'make test-uptime  all tests, as on machines that have been up for 60 days and for 30 years'
 	@echo 'make lint         formatting and clippy, warnings as errors; licences and sources of crates'
 	@echo 'make bench        time by stage, the protocol alone, repair, slices, the first picture, many viewers and senders; as root TCP and UDP, congestion'
-	@echo 'make bench-peers  beside GStreamer and FFmpeg: processor time, start, delay, loss (half an hour, idle machine)'
+	@echo 'make bench-peers  beside GStreamer and FFmpeg: processor time, start, delay, loss (40 minutes, idle machine)'
 	@echo 'make soak         ten minutes with an outage in each: the picture is back, memory and delay stay'
 	@echo 'make flood        100,000 forged datagrams a second beside a stream, as root on an idle machine'
 	@echo 'make fuzz         every fuzz target for a minute (libFuzzer)'

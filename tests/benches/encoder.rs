@@ -2,18 +2,14 @@
 //! `cargo bench --profile dev -p framegram-tests --bench encoder`. Takes the
 //! project's clip and, where `FRAMEGRAM_FOOTAGE` names a folder, the videos in it.
 
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use framegram_common::wire::Format;
-use framegram_media::{Decoder, Image, Planes};
-use framegram_send::encode::{Encoder, Settings};
+use framegram_media::Image;
+use framegram_send::encode::Encoder;
 use framegram_send::source::Content;
-use framegram_tests::concealment::{Clip, clips};
+use framegram_tests::encoding::{Worth, encode, encode_standard, footage, frames, settings};
 use framegram_tests::measure::{Cost, median_cost, milliseconds, print_table, timed};
-use framegram_tests::program::media;
-use framegram_tests::similarity::{psnr, ssimulacra2};
 use framegram_tests::standard_jpeg::standard_jpeg;
 
 /// Frames of each clip, and how many lie between two of them.
@@ -29,95 +25,23 @@ const QUALITIES: [u8; 4] = [20, 50, 80, 92];
 const TIMED: usize = 40;
 
 fn main() -> Result<()> {
-    let mut clips = clips();
-    let own = PathBuf::from(media("clip.mp4"));
-    if !clips.contains(&own) {
-        clips.insert(0, own);
+    let mut clips = Vec::new();
+    for clip in footage() {
+        let name = clip.file_name().context("no file")?.to_string_lossy();
+        clips.push((name.into_owned(), frames(&clip, FRAMES, APART)?));
     }
-    let clips: Result<Vec<_>> = clips.iter().map(|clip| frames(clip)).collect();
-    let clips = clips?;
     println!("## Bytes of the encoder at quality {QUALITY}\n");
     each_clip(&clips)?;
     println!("## Bytes of the encoder at other qualities\n");
     each_quality(&clips)
 }
 
-/// The name of a clip, and some of its frames.
-fn frames(clip: &Path) -> Result<(String, Vec<Image>)> {
-    let name = clip.file_name().context("no file")?.to_string_lossy();
-    let mut source = Clip::open(clip, None)?;
-    let mut frames = Vec::new();
-    for number in 0..FRAMES * APART {
-        let Some(frame) = source.picture()? else {
-            break;
-        };
-        if number % APART == 0 {
-            frames.push(frame);
-        }
-    }
-    Ok((name.into_owned(), frames))
-}
-
-/// Means over frames.
-#[derive(Default)]
-struct Figures {
-    bytes: f64,
-    ssimulacra2: f64,
-    psnr: f64,
-}
-
-impl Figures {
-    fn of(frames: &[Image], jpegs: &[Bytes]) -> Result<Self> {
-        let mut decoder = Decoder::new()?;
-        let mut planes = Planes::default();
-        let mut sum = Self::default();
-        for (frame, jpeg) in frames.iter().zip(jpegs) {
-            decoder.decode_planes(jpeg, &mut planes)?;
-            sum.bytes += jpeg.len() as f64;
-            sum.ssimulacra2 += ssimulacra2(frame, &planes)?;
-            sum.psnr += psnr(frame, &planes);
-        }
-        let count = frames.len() as f64;
-        Ok(Self {
-            bytes: sum.bytes / count,
-            ssimulacra2: sum.ssimulacra2 / count,
-            psnr: sum.psnr / count,
-        })
-    }
-}
-
-fn settings(quality: u8, format: Format) -> Settings {
-    Settings {
-        quality: Some(quality),
-        format,
-        ..Settings::default()
-    }
-}
-
-/// The frames in turn, but for the first, which has no frame before it to make
-/// Huffman tables from: it comes twice.
-fn encode(frames: &[Image], quality: u8, format: Format) -> Result<Vec<Bytes>> {
-    let mut encoder = Encoder::new(settings(quality, format))?;
-    let mut jpegs = Vec::new();
-    for frame in frames.iter().take(1).chain(frames) {
-        jpegs.push(encoder.encode(&Content::Image(frame.clone()))?.jpeg);
-    }
-    Ok(jpegs.split_off(1))
-}
-
-fn standard(frames: &[Image], quality: u8) -> Result<Vec<Bytes>> {
-    frames
-        .iter()
-        .map(|frame| standard_jpeg(frame, quality))
-        .collect()
-}
-
 fn each_clip(clips: &[(String, Vec<Image>)]) -> Result<()> {
     let mut rows = Vec::new();
     for (name, frames) in clips {
-        let before = Figures::of(frames, &standard(frames, QUALITY)?)?;
-        let now = Figures::of(frames, &encode(frames, QUALITY, Format::Native)?)?;
-        let rtp = Figures::of(frames, &encode(frames, QUALITY, Format::Rtp)?)?;
+        let before = Worth::of(frames, &encode_standard(frames, QUALITY)?)?;
+        let now = Worth::of(frames, &encode(frames, QUALITY, Format::Native)?)?;
+        let rtp = Worth::of(frames, &encode(frames, QUALITY, Format::Rtp)?)?;
         let (own, other) = times(&frames[0])?;
         rows.push(vec![
             name.clone(),
@@ -153,8 +77,8 @@ fn each_quality(clips: &[(String, Vec<Image>)]) -> Result<()> {
         let mut means = [0.0; 4];
         let mut worst = f64::INFINITY;
         for (_, frames) in clips {
-            let before = Figures::of(frames, &standard(frames, quality)?)?;
-            let now = Figures::of(frames, &encode(frames, quality, Format::Native)?)?;
+            let before = Worth::of(frames, &encode_standard(frames, quality)?)?;
+            let now = Worth::of(frames, &encode(frames, quality, Format::Native)?)?;
             let rtp = encode(frames, quality, Format::Rtp)?;
             let rtp: usize = rtp.iter().map(Bytes::len).sum();
             let better = now.ssimulacra2 - before.ssimulacra2;

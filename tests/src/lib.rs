@@ -15,6 +15,7 @@ pub mod compositor;
 pub mod concealment;
 pub mod congestion;
 pub mod counting;
+pub mod encoding;
 pub mod flood;
 pub mod frame_table;
 pub mod hosts;

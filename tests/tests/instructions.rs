@@ -41,9 +41,9 @@ const SIZE: (usize, usize) = (1920, 1080);
 type Work = (&'static str, fn(), u64);
 
 const WORK: [Work; 4] = [
-    ("a frame into datagrams", send, 3_815),
-    ("datagrams into a frame", receive, 1_675),
-    ("planes of limited range into a JPEG", encode, 44_834),
+    ("a frame into datagrams", send, 3_802),
+    ("datagrams into a frame", receive, 1_703),
+    ("planes of limited range into a JPEG", encode, 45_059),
     ("a JPEG into the format of windows", decode, 49_281),
 ];
 

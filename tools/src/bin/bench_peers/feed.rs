@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use framegram_tests::program::address;
 use framegram_tests::relay::Relay;
 use memchr::memmem;
 
-use crate::clips::{Clip, RATE};
+use crate::clips::{Clip, RATE, decoded};
 use crate::figures::quartile;
 use crate::players::{From, Player, Show};
 
@@ -65,31 +65,31 @@ impl Passed {
 }
 
 /// Raw pictures of a clip, each with a timecode of the time at which it was written.
-pub(crate) struct Raw {
-    size: (usize, usize),
+pub(crate) struct Raw<'a> {
+    clip: &'a Clip,
     pictures: Vec<Vec<u8>>,
 }
 
 /// JPEGs of a clip, all different.
-pub(crate) struct Jpegs {
-    size: (usize, usize),
+pub(crate) struct Jpegs<'a> {
+    clip: &'a Clip,
     jpegs: Vec<Vec<u8>>,
 }
 
-impl Raw {
-    pub(crate) fn of(clip: &Clip) -> Result<Self> {
+impl<'a> Raw<'a> {
+    pub(crate) fn of(clip: &'a Clip) -> Result<Self> {
         let format = "-pix_fmt yuvj420p -f rawvideo";
         let bytes = decoded(clip, PICTURES, format)?;
         let pictures = bytes.chunks_exact(clip.raw_bytes()).map(<[u8]>::to_vec);
         Ok(Self {
-            size: clip.size,
+            clip,
             pictures: pictures.collect(),
         })
     }
 
     /// Writes all pictures to a sender, and reads its viewer.
     pub(crate) fn pass(&self, player: Player) -> Result<Passed> {
-        let (width, height) = self.size;
+        let (width, height) = self.clip.size;
         let is_ours = player == Player::Framegram;
         let write = |input: &mut ChildStdin, number: usize| {
             if is_ours && number == 0 {
@@ -131,7 +131,7 @@ impl Raw {
                 arrived.extend(delay);
             }
         };
-        let arrived = run(player, From::Raw(self.size), Show::Piped, None, write, read)?.1;
+        let arrived = run(player, From::Raw(self.clip), Show::Piped, None, write, read)?.1;
         let counted = arrived.iter().filter(|(number, _)| *number >= WARM_UP);
         Ok(Passed {
             delays: counted.map(|(_, delay)| milliseconds(*delay)).collect(),
@@ -140,14 +140,11 @@ impl Raw {
     }
 }
 
-impl Jpegs {
-    pub(crate) fn of(clip: &Clip) -> Result<Self> {
+impl<'a> Jpegs<'a> {
+    pub(crate) fn of(clip: &'a Clip) -> Result<Self> {
         let bytes = decoded(clip, FRAMES, "-c:v copy -f mjpeg")?;
         let jpegs = split(&bytes).0.into_iter().map(<[u8]>::to_vec).collect();
-        Ok(Self {
-            size: clip.size,
-            jpegs,
-        })
+        Ok(Self { clip, jpegs })
     }
 
     /// Writes all JPEGs to a sender, and reads its viewer. A relay between them loses this share of
@@ -185,7 +182,7 @@ impl Jpegs {
                 waiting.drain(..used);
             }
         };
-        let from = From::Multipart(self.size);
+        let from = From::Multipart(self.clip);
         let (written, arrived) = run(player, from, Show::Jpeg, Some(loss), write, read)?;
         let counted = arrived.iter().filter(|(number, _)| *number >= WARM_UP);
         let delay = |(number, at): &(usize, Instant)| *at - written[*number];
@@ -234,25 +231,6 @@ fn run<T: Send>(
         outcome?;
         Ok((written, arrived?))
     })
-}
-
-/// The first frames of a clip, as FFmpeg writes them.
-fn decoded(clip: &Clip, frames: usize, format: &str) -> Result<Vec<u8>> {
-    let frames = frames.to_string();
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-nostdin", "-i"])
-        .arg(&clip.path)
-        .args(["-an", "-frames:v", &frames])
-        .args(format.split(' '))
-        .arg("-")
-        .output()
-        .context("ffmpeg is missing")?;
-    ensure!(
-        output.status.success(),
-        "cannot read {}",
-        clip.path.display()
-    );
-    Ok(output.stdout)
 }
 
 /// The JPEGs in what was read so far, and the number of bytes up to the end of the last one.

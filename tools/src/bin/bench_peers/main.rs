@@ -12,6 +12,7 @@ mod clips;
 mod feed;
 mod figures;
 mod players;
+mod qualities;
 mod stream;
 
 use std::fs;
@@ -22,7 +23,7 @@ use framegram_tests::measure::print_table;
 use framegram_tests::program::root;
 use serde_json::json;
 
-use self::clips::{Clip, Coding, clips};
+use self::clips::{Clip, Coding, Equal, clips};
 use self::feed::{Jpegs, Passed, Raw};
 use self::figures::{FigureRow, HEAD, NONE, RowVerdict, quartile};
 use self::players::Player;
@@ -93,7 +94,11 @@ fn main() -> Result<ExitCode> {
     for clip in &clips {
         rows.extend(costs(&asked, clip)?);
     }
-    let first = &clips[0];
+    let is_first = |clip: &&Clip| clip.equal == Equal::Similarity;
+    let first = clips
+        .iter()
+        .find(is_first)
+        .context("there is such a clip")?;
     rows.extend(firsts(&asked, first)?);
     for clip in clips.iter().filter(|clip| clip.coding == Coding::H264) {
         rows.extend(delays(&asked, clip)?);
@@ -131,10 +136,11 @@ fn costs(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
     };
     let (sending, viewing) = targets(clip);
     let rows = [("sender", sending), ("viewer", viewing)].map(|(side, target)| {
-        let work = format!("{side}, {what}, {}", clip.name);
-        FigureRow::new(work, "ms of processor a frame", Some(target))
+        let work = format!("{side}, {what}, {}", clip.title());
+        let target = clip.is_judged().then_some(target);
+        FigureRow::new(work, "ms of processor a frame", target)
     });
-    measure(asked, rows, |player| {
+    measure(asked, clip, rows, |player| {
         let cost = stream::cost(player, clip)?;
         Ok([cost.sender, cost.viewer])
     })
@@ -147,10 +153,10 @@ fn firsts(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
         ("ms of time", FIRST.1),
     ]
     .map(|(unit, target)| {
-        let work = format!("start to first picture, H.264 file, {}", clip.name);
+        let work = format!("start to first picture, H.264 file, {}", clip.title());
         FigureRow::new(work, unit, Some(target))
     });
-    measure(asked, rows, |player| {
+    measure(asked, clip, rows, |player| {
         let first = stream::first(player, clip)?;
         Ok([first.processor, first.wall])
     })
@@ -158,10 +164,11 @@ fn firsts(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
 
 /// The row of the delay from raw pictures to raw pictures.
 fn delays(asked: &Options, clip: &Clip) -> Result<Vec<FigureRow>> {
-    let work = format!("raw frame in to raw frame out, {}", clip.name);
-    let row = FigureRow::new(work, "ms, median", Some(delay_target(clip)));
+    let work = format!("raw frame in to raw frame out, {}", clip.title());
+    let target = clip.is_judged().then(|| delay_target(clip));
+    let row = FigureRow::new(work, "ms, median", target);
     let raw = Raw::of(clip)?;
-    measure(asked, [row], |player| {
+    measure(asked, clip, [row], |player| {
         let passed = raw.pass(player)?;
         let median = passed
             .median()
@@ -232,9 +239,11 @@ fn losses(asked: &Options, clips: &[Clip]) -> Result<Vec<serde_json::Value>> {
 /// The word that selects the table of loss.
 const LOSS: &str = "loss";
 
-/// Measures rows that are measured together, if one of them is selected.
+/// Measures rows that are measured together, if one of them is selected. A peer without targets has
+/// one quality only.
 fn measure<const ROWS: usize>(
     asked: &Options,
+    clip: &Clip,
     mut rows: [FigureRow; ROWS],
     work: impl Fn(Player) -> Result<[f64; ROWS]>,
 ) -> Result<Vec<FigureRow>> {
@@ -244,6 +253,7 @@ fn measure<const ROWS: usize>(
     for _ in 0..ATTEMPTS {
         rows.iter_mut().for_each(FigureRow::clear);
         let mut players = Player::ALL.to_vec();
+        players.retain(|player| player.is_judged() || clip.is_judged());
         for pair in 1..=asked.pairs {
             for player in players.clone() {
                 let Some(figures) = attempt(&work, player)? else {
@@ -291,7 +301,7 @@ fn tell_clips(
     let (mut cells, mut told) = (Vec::new(), Vec::new());
     for clip in clips {
         let sender = rows.iter().find(|row| {
-            let is_of = row.work.starts_with("sender") && row.work.ends_with(clip.name);
+            let is_of = row.work.starts_with("sender") && row.work.ends_with(&clip.title());
             is_of && row.work.contains("H.264") == (clip.coding == Coding::H264)
         });
         let Some(sender) = sender else { continue };
@@ -316,8 +326,14 @@ fn tell_clips(
         let size = |bytes: &Option<f64>| {
             bytes.map_or(NONE.to_owned(), |bytes| format!("{:.1} KB", bytes / 1e3))
         };
+        let quality = match clip.equal {
+            Equal::Jpegs => NONE.to_owned(),
+            Equal::Similarity => format!("{} (equal SSIMULACRA2)", clip.quality),
+            Equal::Bytes => format!("{} (equal bytes)", clip.quality),
+        };
         let mut row = vec![
             file.clone(),
+            quality,
             format!("{:.1} MB", clip.bytes()? as f64 / 1e6),
         ];
         row.extend(jpeg.iter().map(size));
@@ -325,6 +341,7 @@ fn tell_clips(
         cells.push(row);
         told.push(json!({
             "clip": file,
+            "quality": clip.quality,
             "bytes": clip.bytes()?,
             "jpeg_bytes": { "framegram": jpeg[0], "GStreamer": jpeg[1], "FFmpeg": jpeg[2] },
             "decoding_ms": decoding,
@@ -334,6 +351,7 @@ fn tell_clips(
     }
     let head = [
         "clip",
+        "framegram's quality",
         "file",
         "framegram's JPEG",
         "GStreamer's",

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 use framegram_tests::program::{SENDER, VIEWER, executable};
 
-use crate::clips::{Clip, Coding, RATE};
+use crate::clips::{Clip, Coding, QUALITY, RATE};
 
 /// The largest datagram, in bytes: what Ethernet carries over IPv6 without fragmentation.
 const DATAGRAM: usize = 1_452;
@@ -43,10 +43,10 @@ pub(crate) enum Show {
 pub(crate) enum From<'a> {
     /// A file, at its own frame rate.
     File(&'a Clip),
-    /// Raw pictures of this size on standard input, sent at once.
-    Raw((usize, usize)),
-    /// JPEGs of this size on standard input, as parts of a multipart message, sent at once.
-    Multipart((usize, usize)),
+    /// Its raw pictures on standard input, sent at once.
+    Raw(&'a Clip),
+    /// Its JPEGs on standard input, as parts of a multipart message, sent at once.
+    Multipart(&'a Clip),
 }
 
 impl Player {
@@ -70,16 +70,21 @@ impl Player {
         let (host, port) = (to.ip(), to.port());
         match self {
             Self::Framegram => {
-                let source = match from {
-                    From::File(clip) => clip.path.display().to_string(),
-                    From::Raw(_) | From::Multipart(_) => "-".to_owned(),
+                let (source, clip) = match from {
+                    From::File(clip) => (clip.path.display().to_string(), clip),
+                    From::Raw(clip) | From::Multipart(clip) => ("-".to_owned(), clip),
                 };
                 let program = executable(SENDER);
                 let program = program.display();
-                format!("{program} {source} {to} --packet-size {DATAGRAM} --quiet")
+                // With a quality, JPEGs would be requantised.
+                let quality = match clip.coding {
+                    Coding::H264 => format!("--quality {}", clip.quality),
+                    Coding::MotionJpeg => String::new(),
+                };
+                format!("{program} {source} {to} --packet-size {DATAGRAM} {quality} --quiet")
             }
             Self::GStreamer => {
-                let encode = "jpegenc quality=80";
+                let encode = format!("jpegenc quality={QUALITY}");
                 let (jpegs, sync) = match from {
                     From::File(clip) => {
                         let path = clip.path.display();
@@ -91,12 +96,14 @@ impl Player {
                         };
                         (format!("filesrc location={path} ! {jpegs}"), true)
                     }
-                    From::Raw((width, height)) => {
+                    From::Raw(clip) => {
+                        let (width, height) = clip.size;
                         let kind = format!("format=i420 width={width} height={height}");
                         let raw = format!("rawvideoparse {kind} framerate={RATE}/1");
                         (format!("fdsrc fd=0 ! {raw} ! {encode}"), false)
                     }
-                    From::Multipart((width, height)) => {
+                    From::Multipart(clip) => {
+                        let (width, height) = clip.size;
                         // The payloader needs properties that this demultiplexer does not provide.
                         let caps = format!("image/jpeg,width={width},height={height}");
                         let parts = "fdsrc fd=0 ! multipartdemux single-stream=true";
@@ -121,7 +128,8 @@ impl Player {
                         };
                         (input, codec)
                     }
-                    From::Raw((width, height)) => {
+                    From::Raw(clip) => {
+                        let (width, height) = clip.size;
                         let kind = format!("-pix_fmt yuvj420p -s {width}x{height} -r {RATE}");
                         let input = format!("{FFMPEG_LOW_DELAY} -f rawvideo {kind} -i pipe:0");
                         (input, encode)
