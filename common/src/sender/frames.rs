@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::destination::DestinationState;
 use super::feedback::short_micros;
 use super::native::{FramePackets, Protected};
+use super::pacer::FrameSpread;
 use super::packet::{PacketContent, QueuedPacket, To};
 use super::plan::Pace;
 use super::{FrameError, Protocol, Sender};
@@ -16,6 +18,9 @@ use crate::seq::FrameNumber;
 /// The longest spread of a stream's first frame. A viewer waits for it most of all, and in a few
 /// steps it does not overrun a socket buffer.
 const FIRST_SPREAD: Duration = Duration::from_millis(2);
+
+/// A viewer that reports has done so this long after the first frame.
+const REPORTED_BY: Duration = Duration::from_secs(1);
 
 impl Sender {
     /// Takes a complete JPEG to send, with the time it was captured or all its
@@ -94,6 +99,14 @@ impl Sender {
         Ok(behind)
     }
 
+    /// Whether no viewer has reported although the stream is not new.
+    fn is_unheard(&self, now: Duration) -> bool {
+        let first = self.counts.frames_at.map(|(first, _)| first);
+        let is_heard = |to: &DestinationState| to.feedback.peers().next().is_some();
+        first.is_some_and(|first| now.saturating_sub(first) >= REPORTED_BY)
+            && !self.destinations.iter().any(is_heard)
+    }
+
     /// The open destinations that get the first encoding.
     fn first_encoding(&self) -> impl Iterator<Item = usize> {
         let open = self.destinations.iter().enumerate();
@@ -110,9 +123,13 @@ impl Sender {
         without: (&[usize], &[usize]),
         now: Duration,
     ) -> Result<(), FrameError> {
-        let spread = match self.counts.frames_at {
+        let time = match self.counts.frames_at {
             None => self.plan.spread.min(FIRST_SPREAD),
             Some(_) => self.plan.spread,
+        };
+        let spread = FrameSpread {
+            time,
+            in_bursts: self.is_unheard(now) || !matches!(self.protocol, Protocol::Native(_)),
         };
         let (datagram, len) = (self.datagram, frame.jpeg.len());
         let Protocol::Native(native) = &mut self.protocol else {
@@ -130,7 +147,7 @@ impl Sender {
         for header in headers {
             self.pacer.push(header, now);
         }
-        self.push_thinned(thinned, len, spread, now);
+        self.push_thinned(thinned, len, spread.time, now);
         let Protocol::Native(native) = &self.protocol else {
             return Ok(());
         };

@@ -18,6 +18,13 @@ const MAX_BATCH: usize = 64;
 /// Upper bound on the bytes of a batch: no call takes more than a datagram can hold.
 const MAX_BATCH_BYTES: usize = 65_000;
 
+/// Datagrams of a frame that leave together where nobody reports: as many as are worth a wake-up.
+const BURST_DATAGRAMS: usize = 16;
+
+/// Upper bound on the bytes of such a burst, unless it is a single datagram: what 1 Gbit/s carries
+/// in 1 ms.
+const MAX_BURST_BYTES: usize = 125_000;
+
 /// Datagrams due within one such step are sent together: fewer calls, and bursts of only a few
 /// datagrams.
 const STEP: Duration = Duration::from_micros(500);
@@ -70,6 +77,16 @@ impl Room<'_> {
         let free = self.destinations.iter().map(|to| to.free_at(bytes));
         free.max().unwrap_or_default()
     }
+}
+
+/// How the packets of a frame are spread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FrameSpread {
+    /// From the first packet to the time after the last.
+    pub(super) time: Duration,
+    /// Whether they leave in bursts. Where a viewer reports loss, single packets survive bursts of
+    /// loss better.
+    pub(super) in_bursts: bool,
 }
 
 /// The queues of one stream. The main one holds up to [`MAX_WAITING_FRAMES`] frames. Without a rate
@@ -140,19 +157,26 @@ impl Pacer {
         self.waiting.push(packet, due);
     }
 
-    /// Appends the packets of a frame, evenly spread over `spread`. Packets that still wait become
-    /// due at once, so that the tail of one frame never delays the next.
+    /// Appends the packets of a frame, evenly spread. Packets that still wait become due at once, so
+    /// that the tail of one frame never delays the next.
     pub(super) fn push_frame(
         &mut self,
         packets: Vec<QueuedPacket>,
         now: Duration,
-        spread: Duration,
+        spread: FrameSpread,
     ) {
         self.waiting.flush(now);
         let count = packets.len() as f64;
+        let most = if spread.in_bursts { BURST_DATAGRAMS } else { 1 };
+        let (mut due, mut datagrams, mut bytes) = (now, 0, 0);
         for (at, packet) in packets.into_iter().enumerate() {
-            let offset = spread.mul_f64(at as f64 / count);
-            self.push(packet, now + round_down(offset));
+            if datagrams == most || bytes + packet.len() > MAX_BURST_BYTES {
+                due = now + round_down(spread.time.mul_f64(at as f64 / count));
+                (datagrams, bytes) = (0, 0);
+            }
+            datagrams += 1;
+            bytes += packet.len();
+            self.push(packet, due);
         }
     }
 
