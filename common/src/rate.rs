@@ -262,6 +262,11 @@ impl RateController {
         Duration::try_from_secs_f64(found.queue).ok()
     }
 
+    /// The least recent delay in microseconds, from this side's clock to that of the other.
+    pub fn least_delay(&self) -> Option<i64> {
+        self.base.least()
+    }
+
     /// Whether another flow fills the queue until packets are lost.
     pub fn is_competing(&self) -> bool {
         self.competition.is_on()

@@ -60,6 +60,10 @@ impl PathNotice {
         parts.extend(datagram.map(|bytes| format!("datagrams of {bytes} bytes")));
         parts.extend(path.rtt_ms.map(|rtt| format!("RTT {rtt:.1} ms")));
         parts.extend(path.queue_ms.map(|queue| format!("queue {queue:.1} ms")));
+        let clock = path.clock_offset_ms.zip(path.clock_uncertainty_ms);
+        parts.extend(clock.map(|(offset, uncertainty)| {
+            format!("clock offset {offset:+.1} ms (give or take {uncertainty:.1} ms)")
+        }));
         let buffer = path.socket_buffer.map(|bytes| bytes / 1000);
         parts.extend(buffer.map(|kilobytes| format!("socket buffer {kilobytes} kB")));
         Some(parts.join(", "))
@@ -93,10 +97,14 @@ mod tests {
         );
         assert_eq!(notice.poll(to(1), &path, None), None);
         path.rate_bps = None;
+        (path.clock_offset_ms, path.clock_uncertainty_ms) = (Some(-12.34), Some(1.6));
         assert_eq!(notice.poll(to(2), &path, None), None);
         assert_eq!(
             notice.poll(to(2), &path, None).as_deref(),
-            Some("path to 192.0.2.2:5005: no limit found, RTT 3.2 ms, socket buffer 425 kB")
+            Some(
+                "path to 192.0.2.2:5005: no limit found, RTT 3.2 ms, clock offset -12.3 ms (give or \
+                 take 1.6 ms), socket buffer 425 kB"
+            )
         );
         let told = (3..100).filter(|host| {
             notice.poll(to(*host), &path, None);

@@ -36,9 +36,14 @@ impl BaseDelay {
         self.least = self.least.map(raise);
     }
 
+    /// The least delay in microseconds.
+    pub(super) fn least(&self) -> Option<i64> {
+        self.least.map(|(before, this)| before.min(this))
+    }
+
     /// The part of a delay above the least, in microseconds.
     pub(super) fn above(&self, delay: i64) -> i64 {
-        let least = self.least.map(|(before, this)| before.min(this));
+        let least = self.least();
         least.map_or(0, |least| delay.saturating_sub(least).max(0))
     }
 }

@@ -117,15 +117,21 @@ impl PathRate {
     }
 
     /// What is known of the path.
-    pub(super) fn figures(&self, now: Duration) -> PathFigures {
+    pub(super) fn figures(&self, rtt: Option<Duration>, now: Duration) -> PathFigures {
         let bits = |rate: f64| rate * 8.0;
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
         let control = self.viewer.map(|_| &self.control);
+        let one_way = rtt.map(|rtt| millis(rtt) / 2.0);
+        let least = control.and_then(RateController::least_delay);
+        let least = least.map(|micros| micros as f64 / 1e3);
+        let offset = least.zip(one_way).map(|(least, one_way)| least - one_way);
         PathFigures {
             rate_bps: self.rate(now).map(bits),
             capacity_bps: control.and_then(RateController::capacity).map(bits),
             queue_ms: control.and_then(RateController::queue).map(millis),
             rtt_ms: control.and_then(RateController::rtt).map(millis),
+            clock_offset_ms: offset,
+            clock_uncertainty_ms: one_way.filter(|_| offset.is_some()),
             socket_buffer: self.buffer.map(u64::from),
             ..PathFigures::default()
         }
@@ -246,9 +252,9 @@ mod tests {
         assert_eq!(path.rate(NOW), Some(1e6));
         // Another one counts once the first is gone, and begins again.
         assert!(!path.handle_report(&report(2, 10, 0), [0; 3], NOW + MS));
-        assert_eq!(path.figures(NOW).socket_buffer, Some(60_000));
+        assert_eq!(path.figures(None, NOW).socket_buffer, Some(60_000));
         assert!(path.handle_report(&report(2, 0, 0), [0; 3], NOW + SILENCE));
-        assert_eq!(path.figures(NOW + SILENCE).socket_buffer, None);
+        assert_eq!(path.figures(None, NOW + SILENCE).socket_buffer, None);
     }
 
     #[test]

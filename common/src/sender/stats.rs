@@ -176,7 +176,7 @@ impl Sender {
                 },
                 frames_second_encoding: self.second.sent(to.index().into()),
                 frame_interval_ms: self.interval_to(to.index().into()),
-                ..path.figures(now)
+                ..path.figures(to.feedback.heard(now).map(|heard| heard.rtt), now)
             })
         });
         figures.collect()

@@ -21,6 +21,12 @@ pub struct PathFigures {
     pub queue_ms: Option<f64>,
     /// RTT in milliseconds; the sender's includes the wait for the report.
     pub rtt_ms: Option<f64>,
+    /// Clock offset in milliseconds: what to add to the sender's time to get the viewer's. The
+    /// sender's estimate, from the least delay of its packets and half of the RTT; the viewer's own is
+    /// in `clock`.
+    pub clock_offset_ms: Option<f64>,
+    /// Half of the RTT in milliseconds: how far `clock_offset_ms` may be off, either way.
+    pub clock_uncertainty_ms: Option<f64>,
     /// Size of the viewer's socket buffer in bytes, if known.
     pub socket_buffer: Option<u64>,
     /// Frames sent to other viewers that this path had no room for.

@@ -251,3 +251,33 @@ fn clones_of_a_machine_are_detected_by_their_clocks() {
         assert_eq!(last.latency_ms, None);
     }
 }
+
+#[test]
+fn a_sender_that_follows_the_path_knows_the_offset_within_half_a_round_trip() {
+    let clocks = [3e6, 5e5].map(|ahead| Ticking {
+        ahead: millis(ahead),
+        fast_ppm: 0.0,
+    });
+    for (there, back) in [(5.0, 5.0), (2.0, 20.0), (20.0, 2.0)] {
+        let way = |delay, seed| Impairment {
+            delay: millis(delay),
+            seed,
+            ..Impairment::default()
+        };
+        let mut world = World::new(clocks, way(there, 1), way(back, 2), false);
+        let config = sender::Config {
+            interval: Some(INTERVAL),
+            rate: sender::Rate::Auto { first: None },
+            ..sender::Config::default()
+        };
+        world.transmitter = Sender::new(config, 0x5eed, clocks[0].shows(Duration::ZERO));
+        world.run(100, |_, _| {});
+        let now = clocks[0].shows(INTERVAL * 100);
+        let paths = world.transmitter.path_figures(now);
+        let offset = paths[0].clock_offset_ms.expect("known");
+        let uncertainty = paths[0].clock_uncertainty_ms.expect("known");
+        let off = offset - (5e5 - 3e6);
+        assert!(off.abs() <= uncertainty + 0.1, "off by {off} ms: {paths:?}");
+        assert!(uncertainty <= (there + back) / 2.0 + 1.0, "{paths:?}");
+    }
+}

@@ -27,6 +27,7 @@ fn datagrams_are_as_large_as_udp_allows_and_both_sides_describe_the_path() {
         "datagrams of 65507 bytes",
         "RTT",
         "queue",
+        "clock offset",
         "socket buffer",
     ];
     for part in parts {
@@ -46,6 +47,8 @@ fn datagrams_are_as_large_as_udp_allows_and_both_sides_describe_the_path() {
     // The reports have the figures. Loopback limits nothing.
     assert!(sender.value("paths.0.rate_bps").is_null());
     assert!(sender.count("paths.0.socket_buffer") > 0);
+    assert!(sender.value("paths.0.clock_offset_ms").is_number());
+    assert!(viewer.value("paths.0.clock_offset_ms").is_null());
     for report in [&sender, &viewer] {
         let value = |name| report.value(name).as_f64();
         assert!(value("paths.0.rtt_ms") > Some(0.0), "{:#}", report.report);
