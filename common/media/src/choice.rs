@@ -46,6 +46,7 @@ impl Choice {
     pub(crate) fn new(what: &'static str) -> Self {
         Self {
             what,
+            try_after: TRY_SOON,
             ..Self::default()
         }
     }
@@ -102,10 +103,7 @@ impl Choice {
         }
         let chosen = is_worth(both, one);
         let level = match self.chosen.replace(chosen) {
-            None => {
-                self.try_after = TRY_SOON;
-                Level::Info
-            }
+            None => Level::Info,
             Some(before) if before != chosen => Level::Debug,
             Some(_) => return,
         };

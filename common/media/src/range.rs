@@ -88,7 +88,6 @@ type CopyRow = fn(&[u8], &mut [u8]);
 pub struct ToJpeg {
     is_full: bool,
     matrix: Option<Matrix>,
-    weights: Option<Weights>,
 }
 
 /// How samples contribute to others, in fixed point.
@@ -100,25 +99,24 @@ struct Weights {
     differences: [(i16, i16); 3],
 }
 
+impl Weights {
+    fn new(matrix: Matrix, is_full: bool) -> Self {
+        let (luma, chroma) = expansion(is_full);
+        let of = |sample| Matrix::BT601.encode(matrix.decode(sample));
+        // Luma keeps its value; the differences change all three.
+        let [blue, red] = [of([0.0, chroma, 0.0]), of([0.0, 0.0, chroma])];
+        let by = |index: usize| (fixed(blue[index], FRACTION), fixed(red[index], FRACTION));
+        Self {
+            luma: fixed(luma, LUMA_FRACTION),
+            differences: [by(0), by(1), by(2)],
+        }
+    }
+}
+
 impl ToJpeg {
     /// Converts from full or limited range, and from `matrix` unless that is BT.601 already.
     pub fn new(is_full: bool, matrix: Option<Matrix>) -> Self {
-        let (luma, chroma) = expansion(is_full);
-        let weights = matrix.map(|matrix| {
-            let of = |sample| Matrix::BT601.encode(matrix.decode(sample));
-            // Luma keeps its value; the differences change all three.
-            let [blue, red] = [of([0.0, chroma, 0.0]), of([0.0, 0.0, chroma])];
-            let by = |index: usize| (fixed(blue[index], FRACTION), fixed(red[index], FRACTION));
-            Weights {
-                luma: fixed(luma, LUMA_FRACTION),
-                differences: [by(0), by(1), by(2)],
-            }
-        });
-        Self {
-            is_full,
-            matrix,
-            weights,
-        }
+        Self { is_full, matrix }
     }
 
     /// Copies and converts the planes of an image of this size, in pixels. Does not read `to`. Rows
@@ -142,13 +140,14 @@ impl ToJpeg {
             return self.copy_rows(luma, width, to_luma, [copy, copy_luma_wide]);
         };
         let (to_blue, to_red) = chroma.split_at_mut(chroma.len() / 2);
-        let Some(weights) = self.weights else {
+        let Some(matrix) = self.matrix else {
             self.copy_rows(luma, width, to_luma, [copy, copy_luma_wide]);
             for (from, to) in [(blue, to_blue), (red, to_red)] {
                 self.copy_rows(from, columns, to, [copy, copy_chroma_wide]);
             }
             return;
         };
+        let weights = Weights::new(matrix, self.is_full);
         let (across, down) = subsampling.step();
         let mut changes = vec![0; columns * across];
         let mut luma = luma.rows(width).zip(to_luma.chunks_exact_mut(width));

@@ -7,8 +7,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use framegram_tests::program::executable;
 
-use crate::qualities::Qualities;
-
 /// Frames per second.
 pub(crate) const RATE: u32 = 30;
 
@@ -48,7 +46,7 @@ pub(crate) struct Clip {
     pub(crate) equal: Equal,
     pub(crate) quality: u8,
     pub(crate) size: (usize, usize),
-    frames: u32,
+    pub(crate) frames: u32,
     pub(crate) path: PathBuf,
 }
 
@@ -79,15 +77,14 @@ impl Clip {
     }
 }
 
-/// The clips in both sizes and both codings. Those that do not exist yet are made. A clip to encode
-/// is there twice, for both qualities.
+/// The clips in both sizes and both codings. Those that do not exist yet are made.
 pub(crate) fn clips(folder: &Path) -> Result<Vec<Clip>> {
     fs::create_dir_all(folder)?;
     let sizes = [("360p", (640, 360), 600), ("1080p", (1920, 1080), 300)];
     let mut clips = Vec::new();
     for (name, size, frames) in sizes {
         for (coding, file) in [(Coding::H264, "mp4"), (Coding::MotionJpeg, "avi")] {
-            let mut clip = Clip {
+            let clip = Clip {
                 name,
                 coding,
                 equal: Equal::Jpegs,
@@ -99,14 +96,6 @@ pub(crate) fn clips(folder: &Path) -> Result<Vec<Clip>> {
             if !clip.path.exists() {
                 eprintln!("making {}", clip.path.display());
                 make(&clip)?;
-            }
-            if coding == Coding::H264 {
-                let qualities = Qualities::of(&clip)?;
-                clip.equal = Equal::Bytes;
-                clip.quality = qualities.bytes;
-                clips.push(clip.clone());
-                clip.equal = Equal::Similarity;
-                clip.quality = qualities.similarity;
             }
             clips.push(clip);
         }

@@ -89,7 +89,7 @@ impl Options {
 fn main() -> Result<ExitCode> {
     let asked = Options::read()?;
     let folder = root().join("target/bench-peers");
-    let clips = clips(&folder)?;
+    let clips = qualities::compared(clips(&folder)?)?;
     let mut rows = Vec::new();
     for clip in &clips {
         rows.extend(costs(&asked, clip)?);

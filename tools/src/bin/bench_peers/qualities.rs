@@ -5,7 +5,7 @@ use framegram_common::wire::Format;
 use framegram_media::{Image, Subsampling};
 use framegram_tests::encoding::{Worth, encode, encode_standard};
 
-use crate::clips::{Clip, QUALITY, decoded};
+use crate::clips::{Clip, Coding, Equal, QUALITY, decoded};
 
 /// Frames that are compared, and how many lie between two of them.
 const FRAMES: usize = 3;
@@ -18,17 +18,39 @@ const MOST: u8 = 95;
 /// How much lower the score of SSIMULACRA2 may be.
 const TOLERANCE: f64 = 0.5;
 
+/// Clips with framegram's quality. One that is encoded is there twice, for both qualities.
+pub(crate) fn compared(clips: Vec<Clip>) -> Result<Vec<Clip>> {
+    let mut all = Vec::new();
+    for clip in clips {
+        if clip.coding == Coding::MotionJpeg {
+            all.push(clip);
+            continue;
+        }
+        let qualities = Qualities::of(&clip)?;
+        let both = [
+            (Equal::Bytes, qualities.bytes),
+            (Equal::Similarity, qualities.similarity),
+        ];
+        all.extend(both.map(|(equal, quality)| Clip {
+            equal,
+            quality,
+            ..clip.clone()
+        }));
+    }
+    Ok(all)
+}
+
 /// framegram's quality for GStreamer's quality 80.
-pub(crate) struct Qualities {
+struct Qualities {
     /// For JPEGs that are as similar to the original, within [`TOLERANCE`].
-    pub(crate) similarity: u8,
+    similarity: u8,
     /// For JPEGs that are as large.
-    pub(crate) bytes: u8,
+    bytes: u8,
 }
 
 impl Qualities {
     /// Compares JPEGs of the first frames of a clip.
-    pub(crate) fn of(clip: &Clip) -> Result<Self> {
+    fn of(clip: &Clip) -> Result<Self> {
         let full = frames(clip, "-pix_fmt yuvj420p -f rawvideo")?;
         // GStreamer encodes samples of limited range as they are, which takes fewer bytes. What it
         // makes of them counts as if its viewer expanded them.
